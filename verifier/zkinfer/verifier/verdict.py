@@ -72,6 +72,7 @@ def verdict_on(
     *,
     expected_inputs: ExpectedInputs | None = None,
     record: ChainRecord | None = None,
+    observer: Callable[[Step], None] | None = None,
 ) -> Verdict:
     """Verify an attestation and return the verdict; a rejection is returned, not raised.
 
@@ -81,11 +82,18 @@ def verdict_on(
         policy: what the caller requires.
         expected_inputs: returns the inputs to compare with, in the shapes that the attestation claims.
         record: if given, must confirm that a chain has recorded this answer.
+        observer: called with each step as it ends.
 
     Raises:
         ZkinferError: no verdict, as in `Verifier.verify`, or the file cannot be read.
     """
     verdict = Verdict()
+
+    def reported(step: Step) -> None:
+        verdict.steps.append(step)
+        if observer is not None:
+            observer(step)
+
     start = time.perf_counter()
     try:
         data = read_attestation(attestation) if isinstance(attestation, Path) else attestation
@@ -95,9 +103,7 @@ def verdict_on(
             verdict.claimed_request = claim.predicate.context.request_id
             verdict.claimed_setup = claim.predicate.recipe.setup.ceremony
         expected = None if claim is None or expected_inputs is None else expected_inputs(claim)
-        verdict.inference = verifier.verify(
-            data, policy, expected_inputs=expected, record=record, observer=verdict.steps.append
-        )
+        verdict.inference = verifier.verify(data, policy, expected_inputs=expected, record=record, observer=reported)
     except RefusedError as err:
         verdict.refusal = err
     verdict.seconds = round(time.perf_counter() - start, 4)

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Forgery:
-    """A forged attestation, and a title that says what was changed."""
+    """A forged attestation, a title that says what was changed, and the name of the changed field."""
 
     title: str
     data: bytes
+    field: str
 
 
 def forge(honest: Attestation, circuit: Circuit) -> Iterator[Forgery]:
@@ -31,11 +32,11 @@ def forge(honest: Attestation, circuit: Circuit) -> Iterator[Forgery]:
     claim = honest.predicate
     proof = Proof(honest.proof, claim.statement)
     forger = _Forger(circuit, claim.context)
-    yield Forgery("another answer: 0 made the most likely digit", forger.sign(proof=_with_better_zero(proof)))
-    yield Forgery("one bit of the proof flipped", forger.sign(proof=_with_flipped_bit(proof)))
-    yield Forgery("replayed for another request", forger.sign(proof=proof, context=Context.offline()))
-    yield Forgery("attributed to another model", forger.sign(proof=proof, model=sha256(b"another model")))
-    yield Forgery("backdated, with the old signature", _backdated(honest))
+    yield Forgery("another answer: 0 made the most likely digit", forger.sign(proof=_with_better_zero(proof)), "answer")
+    yield Forgery("one bit of the proof flipped", forger.sign(proof=_with_flipped_bit(proof)), "proof")
+    yield Forgery("replayed for another request", forger.sign(proof=proof, context=Context.offline()), "request")
+    yield Forgery("attributed to another model", forger.sign(proof=proof, model=sha256(b"another model")), "model")
+    yield Forgery("backdated, with the old signature", _backdated(honest), "date")
 
 
 class _Forger:
