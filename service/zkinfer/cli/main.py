@@ -22,6 +22,7 @@ from zkinfer.cli import (
     setup,
     tokens,
     trust,
+    ui,
     verify,
 )
 from zkinfer.cli import compile as compile_
@@ -58,6 +59,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(chain.app, name="chain")
 app.command("demo")(demo.demo_command)
+app.command("ui")(ui.ui_command)
 
 
 def _show_version(requested: bool) -> None:

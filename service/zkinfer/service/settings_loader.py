@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # Variables of other commands, which may be set in the same environment.
-_OTHER_VARIABLES = {f"ZKINFER_{name}" for name in ("HOME", "SETUP_PATH", "RPC_URL", "DEPLOYMENT", "KEYSTORE")}
+_OTHER_VARIABLES = {
+    f"ZKINFER_{name}" for name in ("HOME", "SETUP_PATH", "RPC_URL", "DEPLOYMENT", "KEYSTORE", "TOKEN_FILE")
+}
 
 
 def load_settings(options: Mapping[str, Any], file: Path | None = None) -> Settings:
