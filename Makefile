@@ -23,7 +23,7 @@ CORE_SOURCES := $(wildcard $(CORE)/Cargo.* $(CORE)/pyproject.toml $(CORE)/src/*.
 HAS_CARGO := $(shell cargo --version 2> /dev/null | awk '{ split($$2, v, "."); if (v[1] > 1 || v[2] >= 85) print "yes" }')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-nightly core-test check stubs format contracts contracts-test extras-test clients-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
+.PHONY: help demo test test-quick test-nightly core-test check stubs format contracts contracts-test extras-test clients-test browser-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,14 +34,14 @@ demo: $(VENV)/demo ## Compile, prove, verify, refuse and act on a chain, with a 
 # Workers get whole files, so that a chain or a server shared by the tests of a file is started once, in alphabetical
 # order: tests/e2e and tests/integration take longest and come first.
 test: $(VENV)/dev | build ## Run the tests required for every change; list the slowest at the end.
-	$(PYTEST) $(PARALLEL) -m "not alone and not nightly" --durations=15 $(LOGGED)
+	$(PYTEST) $(PARALLEL) -m "not alone and not nightly and not browser" --durations=15 $(LOGGED)
 	$(PYTEST) -m "alone and not nightly" --durations=5 $(LOGGED)
 ifndef HAS_NODE
 	@echo 'skipped: forge and the parts on anvil, because npm is missing; see make contracts-test'
 endif
 
 test-quick: $(VENV)/dev | build ## Run the tests that take less than five seconds each; takes minutes.
-	$(PYTEST) $(PARALLEL) -m "not slow and not alone and not nightly" $(LOGGED)
+	$(PYTEST) $(PARALLEL) -m "not slow and not alone and not nightly and not browser" $(LOGGED)
 
 test-nightly: $(VENV)/dev | build ## Run the models that `make test` leaves out, with the real engine; takes a quarter of an hour.
 	$(PYTEST) $(PARALLEL) --dist=worksteal -m nightly --durations=15 $(LOGGED)
@@ -94,6 +94,9 @@ ifdef HAS_NODE
 else
 	@echo 'skipped: the TypeScript client, because npm is missing'
 endif
+
+browser-test: $(VENV)/dev | build ## Test the page of `zkinfer ui` in Chromium; skipped without it.
+	$(PYTEST) tests/browser -m browser $(LOGGED)
 
 contracts-nightly: $(NODE)/.package-lock.json ## Test the contracts with 100,000 runs of each fuzz test; takes an hour or more.
 	cd contracts && FOUNDRY_PROFILE=nightly $(FORGE) test
