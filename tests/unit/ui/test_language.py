@@ -7,7 +7,9 @@ from tests.paths import ROOT
 
 from zkinfer.cli.ui import _FIELDS
 from zkinfer.ui.language import catalogues, placeholders, preferred
-from zkinfer.verifier.errors import TITLES
+from zkinfer.verifier.errors import TITLES, Step
+from zkinfer.verifier.summary import Question, properties
+from zkinfer.verifier.verdict import Verdict
 
 ENGLISH = catalogues()["en"]
 OTHERS = [catalogue for code, catalogue in catalogues().items() if code != "en"]
@@ -81,3 +83,12 @@ def test_text_of_the_library_is_translated_if_known():
     french = catalogues()["fr"]
     assert french.known("claim", "proof valid") == "preuve valide"
     assert french.known("claim", "something new") == "something new"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_every_property_of_a_verdict_is_translated(named):
+    steps = [Step(number, title, "passed", "insecure-dev") for number, title in enumerate(TITLES, 1)]
+    question = Question(attestation="a", model="m", circuit="c" if named else "", chain=True)
+    for one in properties(Verdict(steps), question):
+        assert OTHERS[0].known("claim", one.claim) != one.claim
+        assert not one.remark or OTHERS[0].known("remark", one.remark) != one.remark
