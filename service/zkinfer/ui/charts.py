@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from zkinfer.client.models import ModelFidelity, ServedModel
 
-_LEFT, _RIGHT = 20.0, 620.0
+_LEFT, _RIGHT = 30.0, 330.0
 _LEAST, _MOST = -6, 0
 """Powers of ten at the ends of the scale: from a millionth of the output's range to all of it."""
 _COSTS: Final = (("seconds", duration), ("memory_bytes", size), ("proof_bytes", size), ("gas", "{:,}".format))
@@ -38,7 +38,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class ErrorScale:
-    """Errors as shares of the output's range, in a picture 640 wide; marks are in ascending order."""
+    """Errors as shares of the output's range, in a picture 360 wide; marks are in ascending order."""
 
     ticks: tuple[Tick, ...]
     marks: tuple[Mark, ...]
@@ -56,7 +56,7 @@ class CostRow:
 def error_scale(fidelity: ModelFidelity) -> ErrorScale:
     """The scale of a model's errors; those beyond its ends lie on them."""
     values = {"median": fidelity.error_p50, "p99": fidelity.error_p99, "max": fidelity.error_max}
-    ticks = tuple(Tick(_place(10.0**power), _power(power)) for power in range(_LEAST, _MOST + 1))
+    ticks = tuple(Tick(_place(10.0**power), _power(power)) for power in range(_LEAST, _MOST + 1, 2))
     return ErrorScale(ticks, tuple(Mark(name, _place(value), value) for name, value in values.items()))
 
 

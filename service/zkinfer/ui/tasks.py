@@ -43,7 +43,7 @@ class Task:
         kind: what a page shows it with.
         owner: the session that started it; nobody else can see it.
         lines: names of the lines, in order.
-        work: returns the result; raises ZkinferError.
+        work: returns the result; raises ZkinferError. Released at the end, with the files that it holds.
         about: what is known of the task before it runs.
     """
 
@@ -139,11 +139,16 @@ class Tasks:
                 worker.join()
 
 
+def _released(task: Task) -> None:
+    raise EngineError(f"The task {task.id} was run before.")
+
+
 def _work_off(task: Task) -> None:
     """Run one task; it is done at the end, whatever happened."""
     task.error = EngineError("The task ended unexpectedly.", "The terminal of `zkinfer ui` says why.")
+    work, task.work = task.work, _released
     try:
-        task.result = task.work(task)
+        task.result = work(task)
         task.error = None
     except ZkinferError as err:
         task.error = err

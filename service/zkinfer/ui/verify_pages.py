@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.responses import RedirectResponse
@@ -28,6 +29,14 @@ CHECKS: Final = tuple(str(number) for number in range(1, len(TITLES) + 1))
 EXPERIMENTAL: Final = tuple(name for name in ENGINES if name != DEFAULT_ENGINE)
 """Engines whose proofs are accepted only if the auditor says so."""
 _WORD = re.compile(r"0x[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """The names of the files of a verification, without their content."""
+
+    attestation: str
+    model: str
 
 
 def form_page(request: Request) -> Response:
@@ -68,7 +77,9 @@ def start_verification(request: Request, form: Form, attestation: File) -> Respo
 
         return parts.auditor.check(required, observer)
 
-    task = parts.tasks.start(Task("verify", session_of(request).id, CHECKS, work, about=required))
+    task = parts.tasks.start(
+        Task("verify", session_of(request).id, CHECKS, work, about=Named(attestation.name, required.model.name))
+    )
     return RedirectResponse(f"/tasks/{task.id}", 303)
 
 

@@ -85,7 +85,7 @@ def test_models_and_proofs_are_listed_and_escaped(browser):
 
 def test_model_shows_fidelity_and_cost(browser):
     text = browser.get("/server/models/m/1").text
-    assert 'class="mark-p99" cx="320.0"' in text
+    assert 'class="mark-p99" cx="180.0"' in text
     assert "500,000" in text
     assert "Not &lt;audited&gt;." in text
 

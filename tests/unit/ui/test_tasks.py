@@ -1,3 +1,5 @@
+import gc
+import sys
 import threading
 
 import pytest
@@ -96,3 +98,14 @@ def test_stop_ends_the_running_task_at_its_next_report():
     tasks.stop()
     assert isinstance(task.error, StoppedError)
     assert not later.done.is_set()
+
+
+def test_finished_task_holds_its_files_no_longer(tasks):
+    held = bytearray(10)
+    count = sys.getrefcount(held)
+    task = finished(tasks, lambda task, kept=held: len(kept))
+    assert task.result == 10
+    with pytest.raises(EngineError, match="was run before"):
+        task.work(task)
+    gc.collect()
+    assert sys.getrefcount(held) == count
