@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from zkinfer.circuits.errors import ZkinferError
-from zkinfer.ui import demo_pages, server_pages, task_pages, verify_pages
+from zkinfer.ui import demo_pages, record_pages, server_pages, task_pages, verify_pages
 from zkinfer.ui.dependencies import dependencies, session_of
 from zkinfer.ui.forms import read_form
 from zkinfer.ui.guard import Guard
@@ -62,6 +62,7 @@ def _routes() -> list[Route | Mount]:
         Route("/tasks/{task}/attestation", demo_pages.attestation),
         Route("/demo", demo_pages.choice_page),
         Route("/demo", demo_pages.start, methods=["POST"]),
+        Route("/records", record_pages.lookup),
         Route("/server", server_pages.overview),
         Route("/server/models/{name}/{version}", server_pages.model),
         Route("/server/proofs/{proof}", server_pages.proof),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from zkinfer.ui.access import Access, Session
     from zkinfer.ui.browser import ServerBrowser
     from zkinfer.ui.digits import Demo
+    from zkinfer.ui.ledger import LedgerBrowser
     from zkinfer.ui.settings import UiSettings
     from zkinfer.ui.tasks import Task, Tasks
     from zkinfer.ui.verification import Auditor
@@ -30,6 +31,7 @@ class Dependencies:
         auditor: verifies.
         demo: proves digits.
         browser: reads a server; None if none is configured.
+        ledger: reads a ledger; None if none is configured.
     """
 
     settings: UiSettings
@@ -38,7 +40,8 @@ class Dependencies:
     tasks: Tasks
     auditor: Auditor
     demo: Demo
-    browser: ServerBrowser | None
+    browser: ServerBrowser | None = None
+    ledger: LedgerBrowser | None = None
 
 
 def dependencies(request: Request) -> Dependencies:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +12,7 @@ from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from zkinfer.circuits.cost import size
+from zkinfer.ui.dependencies import dependencies
 from zkinfer.ui.language import catalogues, preferred
 from zkinfer.verifier.report.content import printable
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
     from zkinfer.ui.language import Catalogue
 
-SECTIONS: Final = (("/", "verify.nav"), ("/demo", "demo.nav"), ("/server", "server.nav"))
+_SECTIONS: Final = (("/", "verify.nav"), ("/demo", "demo.nav"), ("/server", "server.nav"))
+_RECORDS: Final = ("/records", "record.nav")
+_WORD: Final = re.compile(r"0x[0-9a-f]{64}")
 _ROOM: Final = Path(__file__).parent
 
 
@@ -36,7 +40,7 @@ def page(request: Request, template: str, *, status: int = 200, section: str = "
         t=language_of(request),
         session=request.scope.get("session"),
         languages=catalogues().values(),
-        sections=SECTIONS,
+        sections=(*_SECTIONS, *([_RECORDS] if dependencies(request).ledger is not None else [])),
         section=section,
         back=request.url.path if request.method == "GET" else "/",
         **values,
@@ -77,6 +81,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     found.filters |= {"percent": percent, "size": size, "moment": _moment, "colour": _colour, "short": _short}
+    found.filters["is_word"] = lambda text: _WORD.fullmatch(text) is not None
     return found
 
 

@@ -17,6 +17,7 @@ from zkinfer.ui.app import application
 from zkinfer.ui.browser import ServerBrowser
 from zkinfer.ui.dependencies import Dependencies
 from zkinfer.ui.digits import Demo
+from zkinfer.ui.ledger import LedgerBrowser
 from zkinfer.ui.tasks import Tasks
 from zkinfer.ui.verification import Auditor
 
@@ -85,6 +86,7 @@ def parts(
         auditor=auditor,
         demo=Demo(model, home, folder, auditor),
         browser=browser,
+        ledger=None if settings.chain is None else LedgerBrowser(settings.chain),
     )
     try:
         yield made

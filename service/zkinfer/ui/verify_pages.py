@@ -89,9 +89,6 @@ def requirements_of(form: Form, attestation: File) -> Requirements:
     Raises:
         InputError: no model was chosen, or the request id is malformed.
     """
-    request_id = form.text("request_id").lower()
-    if request_id and _WORD.fullmatch(request_id) is None:
-        raise InputError(f"{request_id[:80]!r} is not a request id.", "Write it as 0x and 64 hex digits.")
     return Requirements(
         attestation=attestation,
         model=form.file("model", "model"),
@@ -99,9 +96,17 @@ def requirements_of(form: Form, attestation: File) -> Requirements:
         policy=form.files.get("policy"),
         expected_input=form.files.get("input"),
         signer=form.files.get("signer"),
-        request_id=request_id,
+        request_id=parse_request_id(form.text("request_id")),
         accept_engines=tuple(name for name in EXPERIMENTAL if form.is_set(f"engine_{name}")),
         unsafe_accept_dev_setup=form.is_set("unsafe_dev_setup"),
         second_opinion=form.is_set("second_opinion"),
         chain=form.is_set("chain"),
     )
+
+
+def parse_request_id(text: str) -> str:
+    """A request id in lower case, or none; raises InputError if it is malformed."""
+    request_id = text.strip().lower()
+    if request_id and _WORD.fullmatch(request_id) is None:
+        raise InputError(f"{request_id[:80]!r} is not a request id.", "Write it as 0x and 64 hex digits.")
+    return request_id
