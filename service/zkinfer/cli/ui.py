@@ -128,12 +128,17 @@ def _server(target: str | None, token_file: Path | None, *, tls: bool, tls_ca: P
 
 
 def _chain(options: ChainOptions) -> ChainAccess | None:
+    """The ledger to compare with; None without --rpc. Raises as `LedgerRecord.connect`, or InputError."""
     url = options.url
     if url is None:
         return None
     from zkinfer.ui.settings import ChainAccess
 
-    return ChainAccess(url, options.deployment or str(options.ledger).lower(), options.confirmations)
+    with require_extra("chain"):
+        from zkinfer.chain.records import LedgerRecord
+    access = ChainAccess(url, options.deployment or str(options.ledger).lower(), options.confirmations)
+    LedgerRecord.connect(access.url, access.ledger, confirmations=access.confirmations)  # refuses them early
+    return access
 
 
 def demo_model() -> DemoModel:

@@ -119,3 +119,17 @@ def test_samples_are_one_of_each_digit_and_the_model_reads_them():
     session = onnxruntime.InferenceSession(str(DIGITS.model))
     read = [int(session.run(None, {"image": image})[0].argmax()) for image in model.images]
     assert list(model.labels) == read == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("options", "cause"),
+    [
+        (["--rpc", "ftp://s3cret", "--ledger", "0x" + "00" * 20], "URL"),
+        (["--rpc", "http://s3cret", "--deployment", "missing.json"], "missing.json"),
+    ],
+)
+def test_unusable_chain_is_refused_before_the_page_starts(options, cause):
+    result = ui(*options)
+    assert result.exit_code == 1
+    assert cause in result.output
+    assert "s3cret" not in result.output
