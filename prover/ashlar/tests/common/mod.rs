@@ -11,6 +11,7 @@ pub mod relation;
 pub mod slow;
 
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use ark_bn254::Fr;
 use serde_json::Value;
@@ -71,10 +72,30 @@ pub fn ordinary() -> Vec<Vector> {
     all.filter(|vector| NAMES.iter().any(|name| vector.name.starts_with(&format!("{name}_")))).collect()
 }
 
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/ashlar")
+}
+
+/// The entries of a list beside the vectors, such as `bad/keys.json`.
+pub fn entries(file: &str) -> Vec<Value> {
+    let text = std::fs::read(folder().join(file)).expect("readable");
+    serde_json::from_slice(&text).expect("a list")
+}
+
+/// Bytes with changes, each of which puts `insert` in the place of `remove` bytes at `at`.
+pub fn changed(data: &[u8], changes: &Value) -> Vec<u8> {
+    let mut changed = data.to_vec();
+    for change in changes.as_array().into_iter().flatten() {
+        let number = |field: &str| change[field].as_u64().expect("a number") as usize;
+        let (at, remove) = (number("at"), number("remove"));
+        changed.splice(at..at + remove, bytes(&change["insert"]));
+    }
+    changed
+}
+
 /// All vectors, sorted by name.
 pub fn vectors() -> Vec<Vector> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/ashlar");
-    let files = std::fs::read_dir(folder).expect("the folder of the vectors");
+    let files = std::fs::read_dir(folder()).expect("the folder of the vectors");
     let mut paths: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
     paths.sort();
@@ -98,5 +119,6 @@ pub fn vectors() -> Vec<Vector> {
 
 /// The vector with this name.
 pub fn vector(name: &str) -> Vector {
-    vectors().into_iter().find(|vector| vector.name == name).expect("a vector of this name")
+    static ALL: LazyLock<Vec<Vector>> = LazyLock::new(vectors);
+    ALL.iter().find(|vector| vector.name == name).expect("a vector of this name").clone()
 }
