@@ -6,7 +6,6 @@ contracts/, since the contracts run on anvil. A test compares the page with its 
 
 from __future__ import annotations
 
-import re
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.gas import anvil
+from benchmarks.sections import write_section
 from tests.integration import bench
 from tests.integration.corpus import KINDS
 from tests.integration.judges import Auditor, Contracts
@@ -52,7 +52,7 @@ def main() -> None:
         rows = measured(Path(scratch))
     text = section(rows)
     print(text)
-    PAGE.write_text(with_section(PAGE.read_text(), text))
+    write_section(PAGE, text)
     if any(row.verifier != row.cases or row.contracts != row.cases for row in rows[1:]) or rows[0].verifier:
         sys.exit("an honest proof was refused, or a bad one was accepted")
 
@@ -92,18 +92,6 @@ def section(rows: list[Row]) -> str:
     lines.append("| --- | ---: | ---: | ---: |")
     lines += [f"| {row.kind} | {row.cases:,} | {row.verifier:,} | {row.contracts:,} |" for row in [*rows, total]]
     return "\n".join([*lines, "", OUTRO, ""])
-
-
-def with_section(page: str, text: str) -> str:
-    """The page with this section in place of its old one, or at its end."""
-    rest = re.sub(rf"\n{TITLE}\n.*?(?=\n## |\Z)", "", page, flags=re.DOTALL)
-    return f"{rest.rstrip()}\n\n{text}"
-
-
-def section_of(page: str) -> str:
-    """The section of a page; empty if it has none."""
-    found = re.search(rf"^{TITLE}\n.*?(?=^## |\Z)", page, flags=re.DOTALL | re.MULTILINE)
-    return found[0].rstrip() + "\n" if found else ""
 
 
 if __name__ == "__main__":

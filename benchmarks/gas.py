@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -130,16 +131,23 @@ def main() -> None:
 
 def anvil() -> Iterator[Chain]:
     """Yield a fresh chain, which ends afterwards."""
+    with anvil_node() as web3:
+        yield Chain(web3, Account.from_key(KEY))
+
+
+@contextmanager
+def anvil_node() -> Iterator[Web3]:
+    """A connection to a fresh node, which ends afterwards."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [str(ROOT / "contracts/node_modules/.bin/anvil"), "--port", str(port), "--silent", "--hardfork", "prague"]
     process = subprocess.Popen(command)
-    web3 = Web3(HTTPProvider(f"http://127.0.0.1:{port}"))
+    web3 = Web3(HTTPProvider(f"http://127.0.0.1:{port}", request_kwargs={"timeout": 60}))
     try:
         while not web3.is_connected():
             time.sleep(0.05)
-        yield Chain(web3, Account.from_key(KEY))
+        yield web3
     finally:
         process.terminate()
         process.wait()

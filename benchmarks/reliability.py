@@ -2,8 +2,8 @@
 
     python -m benchmarks.reliability [--jobs N] [--kills N] [--seed N]     # writes docs/measurements/reliability.md
 
-One campaign of kills (`tests.e2e.campaign`), then every other fault of `tests/e2e/test_faults.py`. The section on bad
-proofs, which `benchmarks.bad_proofs` writes, is preserved.
+One campaign of kills (`tests.e2e.campaign`), then every other fault of `tests/e2e/test_faults.py`. Sections that
+other programs write are preserved.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 from statistics import median
 from xml.etree import ElementTree as ET
 
-from benchmarks.bad_proofs import section_of, with_section
+from benchmarks.sections import with_other_sections
 from benchmarks.service import loaded
 from tests.e2e.campaign import ROLES, Campaign
 from tests.e2e.ledger import Verdict, audit
@@ -63,7 +63,7 @@ def main() -> None:
         faults = run_other_faults(Path(scratch) / "faults.xml")
     text = page(outcome, faults)
     target = ROOT / "docs/measurements/reliability.md"
-    target.write_text(with_section(text, section_of(target.read_text())))
+    target.write_text(with_other_sections(text, target.read_text()))
     print(text)
     if outcome.verdict.faults or any(word == "failed" for _, word in faults):
         sys.exit("\n".join(["broken promises:", *outcome.verdict.faults[:20]]))

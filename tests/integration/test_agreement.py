@@ -2,6 +2,7 @@
 
 import pytest
 from benchmarks import bad_proofs
+from benchmarks.sections import section_of
 from tests.integration import bench
 from tests.integration.judges import Auditor, Contracts
 
@@ -25,13 +26,4 @@ def test_bad_proofs_are_refused_by_both(rows):
 
 
 def test_page_states_the_number_of_bad_proofs(rows):
-    assert bad_proofs.section(rows) == bad_proofs.section_of(bad_proofs.PAGE.read_text())
-
-
-def test_section_replaces_the_old_one():
-    page = "# Page\n\ntext\n\n## Bad proofs\n\nold\n\n## Other\n\nmore\n"
-    changed = bad_proofs.with_section(page, "## Bad proofs\n\nnew\n")
-    assert bad_proofs.section_of(changed) == "## Bad proofs\n\nnew\n"
-    assert "old" not in changed
-    assert "## Other\n\nmore\n" in changed
-    assert bad_proofs.section_of("# Page\n") == ""
+    assert bad_proofs.section(rows) == section_of(bad_proofs.PAGE.read_text(), bad_proofs.TITLE)

@@ -1,0 +1,116 @@
+"""The three verifiers of Ashlar proofs: what each says about a case, and whether their verdicts fit together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from eth_utils import to_hex
+from tests.ashlar import cases
+
+from zkinfer.circuits.digest import keccak256
+from zkinfer.contracts.abi import call_data, creation_code, function_named, revert_reason
+from zkinfer.verifier.ashlar import AshlarRejectedError, MalformedKeyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from tests.ashlar.cases import Case
+    from web3 import Web3
+
+ACCEPTED = "accepted"
+_GAS = 3_000_000
+_BATCH = 100
+_STEPS = {
+    "InputLengthMismatch": {"step 2"},
+    "OutputCountMismatch": {"step 2"},
+    "OutputOutOfRange": {"step 3"},
+    "ProofRejected": {"step 2", "step 4", "step 5", "step 8", "step 11", "step 15"},
+}
+"""The steps of section 7.1 that an error of the contract stands for."""
+
+
+class Verdicts(NamedTuple):
+    """What each verifier says: `accepted`, or the step that refuses; of the contract, its error."""
+
+    core: str
+    python: str
+    contract: str
+
+    @property
+    def agree(self) -> bool:
+        """Whether all accept, or both name the step for which the contract's error stands.
+
+        The contract leaves most rules of well-formedness to those who rebuild the key: after step 1 any refusal fits.
+        """
+        if ACCEPTED in self:
+            return self.core == self.python == self.contract
+        fits = self.core == "step 1" or self.core in _STEPS.get(self.contract, ())
+        return self.core == self.python and fits
+
+
+def verdicts(tried: Sequence[Case], contract: Contract) -> Iterator[Verdicts]:
+    """The verdicts on each case."""
+    for case, refusal in zip(tried, contract.verdicts(tried), strict=True):
+        yield Verdicts(by_core(case), by_python(case), refusal)
+
+
+def by_core(case: Case) -> str:
+    """The verdict of the core in Rust; any exception but a refusal is passed on."""
+    import zkinfer_ashlar  # noqa: PLC0415 - an optional package
+
+    try:
+        zkinfer_ashlar.verify(case.key, case.context, case.inputs, list(case.outputs), case.proof)
+    except zkinfer_ashlar.MalformedKeyError:
+        return "step 1"
+    except zkinfer_ashlar.ProofRejectedError as refusal:
+        return f"step {refusal.step}"
+    return ACCEPTED
+
+
+def by_python(case: Case) -> str:
+    """The verdict of the Python verifier; any exception but a refusal is passed on."""
+    try:
+        case.check()
+    except AshlarRejectedError as refusal:
+        return f"step {refusal.step}"
+    return ACCEPTED
+
+
+class Contract:
+    """`AshlarVerifier` on a node of which it needs a funded account; a key is on the chain only during a call."""
+
+    def __init__(self, node: Web3) -> None:
+        self._node = node
+        creation = {"from": node.eth.accounts[0], "data": to_hex(creation_code("AshlarVerifier", ()))}
+        receipt = node.eth.wait_for_transaction_receipt(node.eth.send_transaction(creation))
+        self._address = receipt["contractAddress"]
+
+    def verdicts(self, tried: Sequence[Case]) -> Iterator[str]:
+        """For each case `accepted`, the name of the contract's error, or what the node says instead."""
+        for at in range(0, len(tried), _BATCH):
+            calls = [("eth_call", self._question(case)) for case in tried[at : at + _BATCH]]
+            yield from map(_verdict, self._node.provider.make_batch_request(calls))
+
+    def _question(self, case: Case) -> list[object]:
+        digest = keccak256(case.key).value
+        statement = (case.context, case.inputs, list(case.outputs), case.proof)
+        data = call_data(function_named("AshlarVerifier", "verify"), (digest, digest[-20:], _layout(case), *statement))
+        call = {"to": self._address, "data": to_hex(data), "gas": to_hex(_GAS)}
+        return [call, "latest", {to_hex(digest[-20:]): {"code": to_hex(b"\0" + case.key)}}]
+
+
+def _layout(case: Case) -> tuple[int, ...]:
+    """The layout that the key asks for; of a malformed key, that of the vector which the case is about."""
+    try:
+        layout = case.read().layout
+    except MalformedKeyError:
+        return tuple(cases.load(case.name.split()[0])[1]["layout"].values())
+    return layout.visibility, layout.input_width, layout.inputs, layout.outputs
+
+
+def _verdict(response: dict[str, Any]) -> str:
+    if "error" not in response:
+        return ACCEPTED
+    error = response["error"]
+    reason = revert_reason(error["data"]) if "data" in error else error["message"]
+    return reason.removeprefix("The contract refused: ").partition("(")[0]
