@@ -23,7 +23,7 @@ CORE_SOURCES := $(wildcard $(CORE)/Cargo.* $(CORE)/pyproject.toml $(CORE)/src/*.
 HAS_CARGO := $(shell cargo --version 2> /dev/null | awk '{ split($$2, v, "."); if (v[1] > 1 || v[2] >= 85) print "yes" }')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-nightly core-test check stubs format contracts contracts-test extras-test clients-test browser-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
+.PHONY: help demo test test-quick test-nightly core-test core-nightly check stubs format contracts contracts-test extras-test clients-test browser-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,7 +43,7 @@ endif
 test-quick: $(VENV)/dev | build ## Run the tests that take less than five seconds each; takes minutes.
 	$(PYTEST) $(PARALLEL) -m "not slow and not alone and not nightly and not browser" $(LOGGED)
 
-test-nightly: $(VENV)/dev | build ## Run the models that `make test` leaves out, with the real engine; takes a quarter of an hour.
+test-nightly: $(VENV)/dev | build ## Run what `make test` leaves out: further models, mutants, an hour of fuzzing; takes hours.
 	$(PYTEST) $(PARALLEL) --dist=worksteal -m nightly --durations=15 $(LOGGED)
 
 check: $(VENV)/dev ## Check style, types, import rules and generated files.
@@ -123,8 +123,11 @@ bench: $(VENV)/dev ## Benchmark against the plain engine and write docs/measurem
 bench-service: $(VENV)/dev ## Measure the latency of the service and write docs/measurements/service-benchmarks.md; takes minutes.
 	$(BIN)/python -m benchmarks.service
 
-reliability: $(VENV)/dev ## Kill servers at random under load and write docs/measurements/reliability.md; takes minutes.
+reliability: $(VENV)/dev ## Kill servers at random, change proofs and attestations, and write docs/measurements/reliability.md.
 	$(BIN)/python -m benchmarks.reliability
+	$(BIN)/python -m benchmarks.bad_proofs
+	$(BIN)/python -m benchmarks.ashlar_mutants
+	$(BIN)/python -m benchmarks.attestation_mutants
 
 coverage: $(VENV)/dev ## Measure every kind of model and every operator, and write docs/reference/coverage.md; takes minutes.
 	$(BIN)/python docs/coverage.py

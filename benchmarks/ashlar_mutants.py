@@ -1,7 +1,7 @@
-"""Give mutants of Ashlar proofs to its three verifiers: `python -m benchmarks.ashlar_mutants [--count N] [--seed N]`.
+"""Give mutants of Ashlar proofs to its three verifiers: `python -m benchmarks.ashlar_mutants [--seeds N] [--jobs N]`.
 
 Writes the section "Mutants of Ashlar proofs" of docs/measurements/reliability.md. Needs Ashlar's core, and anvil from
-the npm packages of contracts/. A nightly test compares the page with its own results.
+the npm packages of contracts/. The defaults take a quarter of an hour on two idle cores.
 """
 
 from __future__ import annotations
@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,18 +26,17 @@ if TYPE_CHECKING:
     from tests.ashlar.proof_mutants import Mutant
 
 PAGE = Path(__file__).parents[1] / "docs/measurements/reliability.md"
-COUNT, SEED = 10_000, 1
+SEEDS, PER_SEED, SLICES, SHORT = 40, 250, 24, 250
 BITS_OF = "mlp_public_1"
 TITLE = "## Mutants of Ashlar proofs"
 INTRODUCTION = """\
-Good proofs of {sources} stored networks, in all three modes, changed at random ({count:,} mutants, seed {seed}), and a
-small one with every single bit of proof, context, inputs, outputs and key changed in turn. Each is given to all three
-verifiers: the core in Rust, the verifier in Python with the real pairing, and `AshlarVerifier` on anvil. Half of the
-changes of a proof come with a new hint; otherwise step 11 would refuse them before the pairing is asked. The verifiers
-*agree* if all accept, or if both that tell name the same step of section 7.1 and the contract's error stands for it.
-`python -m benchmarks.ashlar_mutants` writes this section, a nightly test compares it with its own results, and each run
-of the tests repeats the first {short}."""
-SHORT = 300
+Good proofs of {sources} stored networks, in all three modes, changed at random ({count:,} mutants, from {seeds} seeds),
+and a small one with {bits:,} single bits of proof, context, inputs, outputs and key changed in turn. Each is given to
+all three verifiers: the core in Rust, the verifier in Python with the real pairing, and `AshlarVerifier` on anvil. Half
+of the changes of a proof come with a new hint; otherwise step 11 would refuse them before the pairing is asked. The
+verifiers *agree* if all accept, or if both that tell name the same step of section 7.1 and the contract's error stands
+for it. `python -m benchmarks.ashlar_mutants` writes this section; each run of the tests repeats the first {short}
+mutants, and the nightly run has 10,000 and every bit."""
 HEAD = "| change | cases | refused by the core | by Python | by the contract | agree |"
 
 
@@ -64,25 +65,63 @@ class Tally:
         return f"| {title} | " + " | ".join(f"{number:,}" for number in numbers) + " |"
 
 
+Rows = dict[str, Tally]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=COUNT)
-    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"each gives {PER_SEED} mutants")
+    parser.add_argument("--bits", type=int, default=SLICES, help=f"of {SLICES} parts of the bits, how many to change")
+    parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
-    with anvil_node() as node:
-        contract = Contract(node)
-        rows = tally(proof_mutants.mutants(options.seed, options.count), contract)
-        bits = tally(proof_mutants.every_bit(proof_mutants.source(BITS_OF)), contract)
-    text = section(rows, bits, options.count, options.seed)
+    rows, bits = measured(options.seeds, options.bits, options.jobs)
+    text = section(rows, bits, options.seeds)
     print(text)
     write_section(PAGE, text)
-    if odd := [line for one in (*rows.values(), *bits.values()) for line in one.odd]:
-        sys.exit("\n".join(["accepted, or no agreement:", *odd[:20]]))
+    if found := odd(rows) + odd(bits):
+        sys.exit("\n".join(["accepted, or no agreement:", *found[:20]]))
 
 
-def tally(mutants: Iterable[Mutant], contract: Contract) -> dict[str, Tally]:
+def measured(seeds: int, slices: int, jobs: int) -> tuple[Rows, Rows]:
+    """The verdicts on the mutants of the first seeds, and on those of the first parts of the bits; in processes."""
+    rows: Rows = {}
+    bits: Rows = {}
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        parts = [pool.submit(of_seed, seed) for seed in range(1, seeds + 1)]
+        parts += [pool.submit(of_bits, number) for number in range(slices)]
+        for place, part in enumerate(parts):
+            merge(rows if place < seeds else bits, part.result())
+            print(f"{place + 1} of {len(parts)}", file=sys.stderr)
+    return rows, bits
+
+
+def of_seed(seed: int) -> Rows:
+    """The verdicts on the mutants of a seed."""
+    with anvil_node() as node:
+        return tally(proof_mutants.mutants(seed, PER_SEED), Contract(node))
+
+
+def of_bits(number: int) -> Rows:
+    """The verdicts on one part of the bits."""
+    every = list(proof_mutants.every_bit(proof_mutants.source(BITS_OF)))
+    with anvil_node() as node:
+        return tally(every[number::SLICES], Contract(node))
+
+
+def merge(rows: Rows, more: Rows) -> None:
+    """Add verdicts to others."""
+    for kind, row in more.items():
+        rows[kind] = total([rows.get(kind, Tally()), row])
+
+
+def odd(rows: Rows) -> list[str]:
+    """The mutants that a verifier accepted, or about which they differ."""
+    return [line for row in rows.values() for line in row.odd]
+
+
+def tally(mutants: Iterable[Mutant], contract: Contract) -> Rows:
     """The verdicts on all mutants, by kind."""
-    rows: dict[str, Tally] = {}
+    rows: Rows = {}
     told = list(mutants)
     found = verifiers.verdicts([mutant.case for mutant in told], contract)
     for mutant, verdicts in zip(told, found, strict=True):
@@ -90,35 +129,28 @@ def tally(mutants: Iterable[Mutant], contract: Contract) -> dict[str, Tally]:
     return rows
 
 
-def section(rows: dict[str, Tally], bits: dict[str, Tally], count: int, seed: int) -> str:
+def section(rows: Rows, bits: Rows, seeds: int) -> str:
     """The section of the page."""
-    sources = len(proof_mutants.SOURCES)
-    lines = [
-        TITLE,
-        "",
-        INTRODUCTION.format(sources=sources, count=count, seed=seed, short=SHORT),
-        "",
-        HEAD,
-        "| --- " + "| ---: " * 5 + "|",
-    ]
-    lines += [rows[kind].row(kind) for kind in sorted(rows)]
-    lines += [total(rows).row("all mutants")]
-    lines += [bits[kind].row(f"each bit of the {kind}") for kind in bits]
-    lines += [total(bits).row("all bits"), "", "| refused in step | mutants | bits |", "| --- | ---: | ---: |"]
-    steps, of_bits = total(rows).steps, total(bits).steps
-    for step in sorted(steps | of_bits, key=lambda name: int(name.split()[-1])):
-        lines.append(f"| {step.split()[-1]} | {steps[step]:,} | {of_bits[step]:,} |")
+    all_rows, all_bits = total(rows.values()), total(bits.values())
+    numbers = {"sources": len(proof_mutants.SOURCES), "count": all_rows.cases, "seeds": seeds, "bits": all_bits.cases}
+    lines = [TITLE, "", INTRODUCTION.format(**numbers, short=SHORT), "", HEAD, "| --- " + "| ---: " * 5 + "|"]
+    lines += [*(rows[kind].row(kind) for kind in sorted(rows)), all_rows.row("all mutants")]
+    lines += [bits[kind].row(f"a bit of the {kind}") for kind in sorted(bits)]
+    lines += [all_bits.row("all bits"), "", "| refused in step | mutants | bits |", "| --- | ---: | ---: |"]
+    for step in sorted(all_rows.steps | all_bits.steps, key=lambda name: int(name.split()[-1])):
+        lines.append(f"| {step.split()[-1]} | {all_rows.steps[step]:,} | {all_bits.steps[step]:,} |")
     return "\n".join(lines) + "\n"
 
 
-def total(rows: dict[str, Tally]) -> Tally:
-    """The sum of all kinds."""
+def total(rows: Iterable[Tally]) -> Tally:
+    """The sum of all."""
     whole = Tally()
-    for row in rows.values():
+    for row in rows:
         whole.cases += row.cases
         whole.agree += row.agree
         whole.refused += row.refused
         whole.steps += row.steps
+        whole.odd += row.odd
     return whole
 
 

@@ -14,6 +14,7 @@ def open_at(prover, f, low, claim):
             if i != j:
                 s[abs(i - j) - 1] += a * b
     excess = claim - sum(a * b for a, b in zip(f, weights, strict=False))  # 0 if the claim is right
+    prover.opened = (f, weights, claim)
     s = prover.lie("S", ([value % p for value in s], excess))[0]
     zeta = prover.send(encode(prover.at(s, tau)))
     inverse = pow(zeta, -1, p)
@@ -21,9 +22,10 @@ def open_at(prover, f, low, claim):
     values = [prover.at(f, zeta), prover.at(f, inverse), prover.at(s, zeta), pow(zeta * (zeta * zeta - 1), -1, p)]
     f0, f1, s0, hint = prover.lie("opening", (values, excess, zeta, at_inverse))[0]
     delta = prover.send_scalars([f0, f1, s0, hint])
-    s1 = zeta * (f0 * at_inverse + f1 * at_zeta - 2 * claim - zeta * s0)
+    inverse, over_difference = prover.lie("inverses", (inverse, pow(zeta - inverse, -1, p)))
+    s1 = zeta * (f0 * prover.at(weights, inverse) + f1 * at_zeta - 2 * claim - zeta * s0)
     y0, y1 = f0 + delta * s0, f1 + delta * s1
-    slope = (y0 - y1) * pow(zeta - inverse, -1, p)
+    slope = (y0 - y1) * over_difference
     batch = [(a + delta * b) % p for a, b in zip(f, s, strict=True)]
     numerator = [batch[0] - y0 + slope * zeta, batch[1] - slope, *batch[2:]]
     w = divide(divide(numerator, zeta, p), inverse, p)

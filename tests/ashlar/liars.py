@@ -6,7 +6,10 @@ box of 4x4) in one of the modes. All are to be refused, but for `HARMLESS`.
 
 from __future__ import annotations
 
+from copy import copy
 from math import prod
+
+from tests.ashlar import polynomials
 
 LIES = {}
 HARMLESS = ("high_coefficients",)
@@ -270,6 +273,53 @@ def openings_cancelling(prover):
         return changed(changed(values, 0, step), 2, -step * inverse), excess, zeta, at_inverse
 
     prover.lies["opening"] = tell
+
+
+@lie
+def hint_of_another_point(prover):
+    """A false claim, which holds if a root u of a polynomial stands for 1/zeta: the hint makes it so."""
+    _open_committed_weights(prover)
+    found = {}
+
+    def tell_s(told):
+        s, excess = told
+        for step in range(64):
+            s = changed(told[0], 2, step)
+            zeta = int(copy(prover.transcript).absorb(prover.group.encode(prover.at(s, prover.group.tau))))
+            if roots := _places_for_the_claim(prover, s, zeta):
+                found["s"], found["u"] = s, roots[0]
+                return s, excess
+        raise ValueError("no polynomial has a root")
+
+    def tell_opening(told):
+        (f0, _, s0, _), excess, zeta, at_inverse = told
+        p, u = prover.p, found["u"]
+        hint = u * pow(zeta * zeta - 1, -1, p) % p
+        ratio = hint * zeta * zeta * (u - zeta) % p
+        f1 = f0 - (prover.at(prover.opened[0], u) - f0) * pow(ratio, -1, p)
+        found["inverses"] = u, hint * zeta * zeta % p
+        return [f0, f1 % p, s0, hint], excess, zeta, at_inverse
+
+    prover.lies |= {"S": tell_s, "opening": tell_opening, "inverses": lambda _: found["inverses"]}
+
+
+def _places_for_the_claim(prover, s, zeta):
+    """The places u at which f + delta' S is on the line of steps 12 and 13 for every delta', with u for 1/zeta.
+
+    With K = h zeta^2 (u - zeta) and the hint h = u / (zeta^2 - 1) the line is at u where f(u) = f0 + (f0 - f1) K and
+    S(u) = s0 + (s0 - s1) K. Of these the first gives f1, which step 12 takes into s1, and the second is to be solved.
+    """
+    f, weights, claim = prover.opened
+    p = prover.p
+    f0, s0, at_zeta = (prover.at(column, zeta) for column in (f, s, weights))
+    scale = zeta * zeta * pow(zeta * zeta - 1, -1, p)
+    k = [0, -zeta * scale, scale]
+    of_k = [s0 - zeta * (f0 * at_zeta - 2 * claim - zeta * s0)]
+    total = polynomials.plus([s0 - zeta * f0 * at_zeta], polynomials.times(of_k, k, p))
+    total = polynomials.plus(total, polynomials.times([-zeta * f0], polynomials.times(k, weights, p), p))
+    total = polynomials.plus(total, polynomials.times([zeta * at_zeta], f, p))
+    total = polynomials.plus(total, polynomials.times([-1], s, p))
+    return [u for u in polynomials.roots(total, p) if u not in {0, zeta, pow(zeta, -1, p)}]
 
 
 @lie

@@ -26,9 +26,14 @@ class Remembered(KnownTau):
         return self._combined(tuple((int(scalar) % self.order, point) for scalar, point in terms))
 
 
+def entries(path):
+    """The entries of a list beside the good vectors, such as `bad/keys`."""
+    return json.loads((cases.FOLDER / f"{path}.json").read_text())
+
+
 def bad_entries(name):
     """The entries of a file of bad vectors."""
-    return json.loads((cases.FOLDER / f"bad/{name}.json").read_text())
+    return entries(f"bad/{name}")
 
 
 @cache
@@ -105,7 +110,7 @@ def checks(group, bad=BAD):
     for name in cases.GOOD:
         case, values = cases.load(name)
         yield partial(accept, case.changed("", group=group), values)
-    for entry in json.loads((cases.FOLDER / "parts/limits.json").read_text()):
+    for entry in entries("parts/limits"):
         yield partial(read_limit, entry, bad_case(entry, group))
     for file in bad:
         for entry in bad_entries(file):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from eth_utils import to_hex
@@ -12,7 +13,7 @@ from zkinfer.contracts.abi import call_data, creation_code, function_named, reve
 from zkinfer.verifier.ashlar import AshlarRejectedError, MalformedKeyError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from tests.ashlar.cases import Case
     from web3 import Web3
@@ -79,27 +80,46 @@ def by_python(case: Case) -> str:
 class Contract:
     """`AshlarVerifier` on a node of which it needs a funded account; a key is on the chain only during a call."""
 
-    def __init__(self, node: Web3) -> None:
+    def __init__(self, node: Web3, creation: bytes | None = None) -> None:
+        """Deploy the shipped contract, or another one from its creation code."""
         self._node = node
-        creation = {"from": node.eth.accounts[0], "data": to_hex(creation_code("AshlarVerifier", ()))}
-        receipt = node.eth.wait_for_transaction_receipt(node.eth.send_transaction(creation))
-        self._address = receipt["contractAddress"]
+        code = to_hex(creation or creation_code("AshlarVerifier", ()))
+        sent = node.eth.send_transaction({"from": node.eth.accounts[0], "data": code})
+        self.address = node.eth.wait_for_transaction_receipt(sent)["contractAddress"]
 
     def verdicts(self, tried: Sequence[Case]) -> Iterator[str]:
         """For each case `accepted`, the name of the contract's error, or what the node says instead."""
-        for at in range(0, len(tried), _BATCH):
-            calls = [("eth_call", self._question(case)) for case in tried[at : at + _BATCH]]
+        yield from self.answers(map(question, tried))
+
+    def answers(self, questions: Iterable[Question]) -> Iterator[str]:
+        """The same for calls."""
+        left = iter(questions)
+        while some := list(islice(left, _BATCH)):
+            calls = [("eth_call", one.parameters(self.address)) for one in some]
             yield from map(_verdict, self._node.provider.make_batch_request(calls))
 
-    def _question(self, case: Case) -> list[object]:
-        digest = keccak256(case.key).value
-        statement = (case.context, case.inputs, list(case.outputs), case.proof)
-        data = call_data(function_named("AshlarVerifier", "verify"), (digest, digest[-20:], _layout(case), *statement))
-        call = {"to": self._address, "data": to_hex(data), "gas": to_hex(_GAS)}
-        return [call, "latest", {to_hex(digest[-20:]): {"code": to_hex(b"\0" + case.key)}}]
+
+class Question(NamedTuple):
+    """A call of `verify`, and the key that it is about."""
+
+    data: bytes
+    key: bytes
+
+    def parameters(self, address: str) -> list[object]:
+        """The parameters of `eth_call`."""
+        call = {"to": address, "data": to_hex(self.data), "gas": to_hex(_GAS)}
+        return [call, "latest", {to_hex(keccak256(self.key).value[-20:]): {"code": to_hex(b"\0" + self.key)}}]
 
 
-def _layout(case: Case) -> tuple[int, ...]:
+def question(case: Case, layout: Sequence[int] = (), digest: bytes = b"") -> Question:
+    """The call about a case, with the layout and the digest of its key unless others are given."""
+    actual = keccak256(case.key).value
+    statement = (case.context, case.inputs, list(case.outputs), case.proof)
+    arguments = (digest or actual, actual[-20:], layout or layout_of(case), *statement)
+    return Question(call_data(function_named("AshlarVerifier", "verify"), arguments), case.key)
+
+
+def layout_of(case: Case) -> tuple[int, ...]:
     """The layout that the key asks for; of a malformed key, that of the vector which the case is about."""
     try:
         layout = case.read().layout

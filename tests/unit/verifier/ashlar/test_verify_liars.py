@@ -88,6 +88,14 @@ def test_lie_for_a_challenge_known_before_its_message_is_accepted(attack, monkey
     liar.prove(values["input"]).check()
 
 
+def test_false_claim_with_a_hint_of_another_point_is_refused_by_the_check_of_the_hint_alone(monkeypatch):
+    lie = told("cnn_committed_1", "hint_of_another_point", Numbers())
+    with pytest.raises(HintError):
+        lie.check()
+    monkeypatch.setattr(importlib.import_module("zkinfer.verifier.ashlar.verify"), "require_hint", lambda _: None)
+    lie.check()
+
+
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_lie_for_a_challenge_as_if_it_were_known_is_refused(attack):
     case, values = cases.load("cnn_committed_1")
