@@ -31,7 +31,7 @@ TITLE = "## Mutants of attestations"
 COUNT, SEED = 10_200, 1
 SUBJECTS = tuple(f"{engine}/{visibility}" for engine in attacks.ENGINES for visibility in attacks.VISIBILITIES)
 INTRODUCTION = """\
-Honest attestations of a small network (4-16-3), proven by both engines with public, hashed and private inputs, changed
+Honest attestations of a small network (4-16-3), by engine and visibility of the inputs as the table says, changed
 at random: {count:,} mutants, seed {seed}. A quarter of the changed statements is signed again by the owner's own key, a
 quarter by an attacker in his own name, a quarter by him in the owner's name; the others keep the old signature. Each
 goes through `Verifier.verify`, Ashlar's with a second opinion, first under every policy but that about the signer. An
