@@ -15,7 +15,7 @@ NIGHTLY_SECONDS = 3600 // len(TARGETS)
 def fuzz(target, seconds, corpus):
     command = (sys.executable, "-m", "tests.fuzz.run", target, "--seconds", str(seconds), "--corpus", str(corpus))
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=seconds + 300)
-    return done.returncode, done.stderr
+    return done.returncode, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("target", TARGETS)
