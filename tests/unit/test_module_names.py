@@ -10,6 +10,7 @@ FOLDERS = ("benchmarks", "circuits", "contracts", "docs", "examples", "prover", 
 UNIT = ROOT / "tests/unit"
 # Where the modules are that the tests of a folder in tests/unit test; docs and deploy hold no modules.
 TESTED = {
+    "ashlar": ("tests/ashlar",),
     "benchmarks": ("benchmarks",),
     "chain": ("contracts/zkinfer/chain",),
     "circuits": ("circuits/zkinfer/circuits",),
