@@ -76,7 +76,8 @@ def test_deployment_is_verified_by_its_live_verifier(stopped):
 
 
 def test_successor_is_verified_with_the_model(stopped, listing, second):
-    words = ("verify-listing", listing, "--model", str(bench.MODEL), "--circuit", second, "--unsafe-accept-dev-setup")
+    accepted = ("--accept-engine", "ashlar", "--unsafe-accept-dev-setup")
+    words = ("verify-listing", listing, "--model", str(bench.MODEL), "--circuit", second, *accepted)
     checks = done(stopped.sees(*words, *stopped.book))["checks"]
     assert checks[-1] == {"what": "whether the verifier is live", "found": True}
 

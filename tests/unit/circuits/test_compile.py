@@ -207,7 +207,7 @@ def test_compile_passes_samples_and_budget_to_the_engine(build, tmp_path):
 
     build(engine=engine_with(tune=tune), options=replace(DEV, budget=Budget(0.5, 0.25)))
     [request] = requests
-    assert (request.budget, request.labels, request.max_setup_size) == (Budget(0.5, 0.25), None, 17)
+    assert (request.budget, request.labels, request.max_setup_size) == (Budget(0.5, 0.25), None, 18)
     assert request.samples["x"].shape == (16, 1, 3)
     assert request.reference["y"].shape == (16, 1, 2)
 
