@@ -43,7 +43,7 @@ RECIPES: Final = ROOT / "benchmarks/recipes"
 INTRO = """
 ## Ashlar
 
-The demo's models, and larger networks of the benchmark; the size of the chunks is the compiler's choice. *Verify* calls
+The demo's models, and larger networks of the benchmark, compiled with `--objective gas`. *Verify* calls
 `AshlarVerifier` itself, from an account. *Record* is a transaction to the ledger, for prover and owner who have credit
 already; a first answer costs 34,200 more. The last column is the prediction in the manifest. The gas of the calls alone
 is in `contracts/snapshots/ashlar.json`.
@@ -135,7 +135,9 @@ def measured(chain: Chain, parts: Plan, home: Home, scratch: Path, case: Case) -
     """Compile, register and prove twice; from the second answer on, prover and owner have been paid before."""
     folder, at = scratch / f"{case.architecture or case.title}-{case.visibility}", parts.addresses
     model, calibration, inputs = case.prepare(scratch)
-    options = CompileOptions(setup="insecure-dev", input_visibility=case.visibility, run_arguments=case.recipe())
+    options = CompileOptions(
+        setup="insecure-dev", input_visibility=case.visibility, run_arguments=case.recipe(), objective="gas"
+    )
     compile_model(model, folder, engine=AshlarEngine(), home=home, calibration=calibration, options=options)
     circuit, ledger = Circuit.open(folder), Ledger(chain, at["InferenceLedger"])
     registration = registration_of(circuit, fee=1000)

@@ -21,16 +21,18 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from zkinfer.circuits.compile import Compiled
+    from zkinfer.circuits.cost import Objective
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.manifest import Circuit
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A trained model with its samples, which this package contains."""
+    """A trained model with its samples, which this package contains; `objective` is what its circuit is chosen for."""
 
     name: str
     title: str
+    objective: Objective = "latency"
 
     @property
     def model(self) -> Path:
@@ -59,7 +61,8 @@ class Example:
             return data["image"][:count], data["label"][:count].tolist()
 
 
-DIGITS, LENET = Example("digits", "digits 64-32-10"), Example("lenet", "LeNet-5 28x28")
+DIGITS = Example("digits", "digits 64-32-10")
+LENET = Example("lenet", "LeNet-5 28x28", objective="gas")  # its proofs are for a contract
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ class Story:
             engine=engine,
             home=self._home,
             calibration=example.calibration,
-            options=CompileOptions(setup=self._setup),
+            options=CompileOptions(setup=self._setup, objective=example.objective),
             observer=self._display,
         )
         return Case(example, engine, compiled)

@@ -2,9 +2,10 @@
 
 Each chunk of a committed vector is a multiplication on the curve in every verification, about 7,700 gas, which are
 cents to dollars on a main network; the second of a core that larger chunks take costs a thousand times less. What
-speaks against large chunks is that somebody waits for the proof. So gas decides alone up to 0.3 seconds, and from there
-on each doubling of the time must save 60,000 gas, a fifth of the least that a verification costs. Time is predicted for
-the machine that section 11.3 names and never measured, so that the same samples give the same recipe everywhere.
+speaks against large chunks is that somebody waits for the proof. So gas decides alone up to a tenth of a second, which
+nobody notices, and from there on each doubling of the time must save gas: half of what a small verification costs,
+or a tenth of it if gas is the objective. Time is predicted for the machine that section 11.3 names and never measured,
+so that the same samples give the same recipe everywhere.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 SMALLEST: Final = 10
 LARGEST: Final = 18
 """The sizes to choose from, log2: the points of a larger setup are 64 MB, which each proof reads."""
-DOUBLING: Final = {"latency": 60_000, "gas": 12_000}
+DOUBLING: Final = {"latency": 160_000, "gas": 30_000}
 """The gas that a doubling of the time must save, by objective."""
-PROMPT: Final = 0.3
-"""Seconds that nobody waits for."""
+PROMPT: Final = 0.1
+"""Seconds that nobody notices."""
 _NOTABLE = 5_000  # gas
 
 
