@@ -54,7 +54,8 @@ async def test_call_without_a_token_is_refused_once_there_is_one(opened, setting
     token = token_for(settings)
     async with opened(settings) as found:
         assert await found[name].models() == ("UNAUTHENTICATED", "UNAUTHENTICATED")
-        assert await found[name].models(token[:-1] + "0") == ("UNAUTHENTICATED", "UNAUTHENTICATED")
+        other = token[:-1] + ("1" if token.endswith("0") else "0")
+        assert await found[name].models(other) == ("UNAUTHENTICATED", "UNAUTHENTICATED")
         assert await found[name].models(token) == OK
         assert await found[name].live() == OK
 
