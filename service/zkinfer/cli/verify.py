@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.circuits.engines import DEFAULT_ENGINE
 from zkinfer.cli.chain.record import (
     ChainOptions,
     Confirmations,
@@ -263,35 +262,19 @@ def _manifest(path: Path) -> Manifest:
 
 
 def make_policy(trusted: Trusted, required: Requirements) -> Policy:
-    """The policy that the options require; it always pins the model's file and rejects expired requests."""
-    from zkinfer.verifier import (
-        AllOf,
-        ContextIs,
-        EngineIs,
-        ModelFileIs,
-        ModelIs,
-        NotExpired,
-        SignedBy,
-        UnsafeAcceptDevSetup,
-        load_policy_file,
-        load_public_key,
-    )
+    """The policy that the options require; see `audit_policy`."""
+    from zkinfer.verifier import audit_policy, load_policy_file, load_public_key
 
-    rules: list[Policy] = [ModelFileIs(str(digest)) for digest in trusted.models]
-    rules.append(NotExpired())
-    if required.circuit is not None:
-        rules.append(ModelIs(_manifest(required.circuit).identity.model_id))
-    if required.signer:
-        rules.append(SignedBy(*(load_public_key(path).fingerprint for path in required.signer)))
-    if required.request_id is not None:
-        rules.append(ContextIs(request_id=required.request_id.lower()))
-    if required.unsafe_accept_dev_setup:
-        rules.append(UnsafeAcceptDevSetup())
-    if required.accept_engine:
-        rules.append(EngineIs(DEFAULT_ENGINE, *required.accept_engine))
-    if required.policy is not None:
-        rules.append(load_policy_file(required.policy))
-    return AllOf(*rules, *required.basis.policies())
+    further = [] if required.policy is None else [load_policy_file(required.policy)]
+    return audit_policy(
+        trusted.models,
+        circuit=None if required.circuit is None else _manifest(required.circuit).identity.model_id,
+        signers=[load_public_key(path).fingerprint for path in required.signer],
+        request_id=None if required.request_id is None else required.request_id.lower(),
+        accept_engines=required.accept_engine,
+        unsafe_accept_dev_setup=required.unsafe_accept_dev_setup,
+        further=[*further, *required.basis.policies()],
+    )
 
 
 def show(verdict: Verdict, question: Question) -> None:

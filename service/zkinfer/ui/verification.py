@@ -7,25 +7,11 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from zkinfer.circuits.digest import sha256
-from zkinfer.circuits.engines import DEFAULT_ENGINE
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.manifest import parse_manifest
 from zkinfer.circuits.storage import private_directory
 from zkinfer.circuits.tensor_files import read_inputs
-from zkinfer.verifier import (
-    AllOf,
-    ContextIs,
-    EngineIs,
-    ModelFileIs,
-    ModelIs,
-    NotExpired,
-    SignedBy,
-    Trusted,
-    UnsafeAcceptDevSetup,
-    Verifier,
-    load_policy,
-    load_public_key,
-)
+from zkinfer.verifier import Trusted, Verifier, audit_policy, load_policy, load_public_key
 from zkinfer.verifier.report import make_report
 from zkinfer.verifier.report.content import json_bytes
 from zkinfer.verifier.report.html import html_bytes
@@ -170,22 +156,16 @@ def _reader(path: Path | None) -> Callable[[Attestation], Mapping[str, NDArray[n
 
 
 def _policy(trusted: Trusted, required: Requirements, manifest: Manifest | None, key: Path | None) -> Policy:
-    """All requirements as one policy; it always pins the model's file and refuses expired requests."""
-    rules: list[Policy] = [ModelFileIs(str(digest)) for digest in trusted.models]
-    rules.append(NotExpired())
-    if manifest is not None:
-        rules.append(ModelIs(manifest.identity.model_id))
-    if key is not None:
-        rules.append(SignedBy(load_public_key(key).fingerprint))
-    if required.request_id:
-        rules.append(ContextIs(request_id=required.request_id))
-    if required.unsafe_accept_dev_setup:
-        rules.append(UnsafeAcceptDevSetup())
-    if required.accept_engines:
-        rules.append(EngineIs(DEFAULT_ENGINE, *required.accept_engines))
-    if required.policy is not None:
-        rules.append(load_policy(required.policy.data))
-    return AllOf(*rules)
+    """All requirements as one policy; see `audit_policy`."""
+    return audit_policy(
+        trusted.models,
+        circuit=None if manifest is None else manifest.identity.model_id,
+        signers=[] if key is None else [load_public_key(key).fingerprint],
+        request_id=required.request_id or None,
+        accept_engines=required.accept_engines,
+        unsafe_accept_dev_setup=required.unsafe_accept_dev_setup,
+        further=[] if required.policy is None else [load_policy(required.policy.data)],
+    )
 
 
 def _checked(verdict: Verdict, required: Requirements, manifest: Manifest | None) -> Checked:

@@ -20,6 +20,7 @@ from zkinfer.verifier import (
     SetupIs,
     SignedBy,
     UnsafeAcceptDevSetup,
+    audit_policy,
 )
 from zkinfer.verifier.policy import accepts_dev_setup, named_engines
 
@@ -226,3 +227,28 @@ def test_attestation_made_after_the_moment_is_refused(inference):
 def test_moment_without_a_time_zone_is_refused():
     with pytest.raises(InputError, match="no time zone"):
         NotMadeAfter(NOW.replace(tzinfo=None))
+
+
+def test_audit_policy_pins_every_model_file_and_refuses_expired_requests():
+    assert audit_policy([ZERO]).policies == (ModelFileIs(ZERO), NotExpired())
+
+
+def test_audit_policy_adds_each_requirement_that_is_given():
+    signer, word = OWNER.public.fingerprint, "0x" + "1" * 64
+    found = audit_policy(
+        [ZERO],
+        circuit=word,
+        signers=[signer],
+        request_id=word,
+        accept_engines=["ashlar"],
+        unsafe_accept_dev_setup=True,
+        further=[YES],
+    )
+    required = (ModelIs(word), SignedBy(signer), ContextIs(request_id=word), DEV, EngineIs("ezkl", "ashlar"), YES)
+    assert found.policies[2:] == required
+
+
+@pytest.mark.parametrize("given", [{"request_id": ""}, {"circuit": ""}])
+def test_audit_policy_with_an_empty_identifier_is_refused(given):
+    with pytest.raises(InputError, match="lower-case hex"):
+        audit_policy([ZERO], **given)

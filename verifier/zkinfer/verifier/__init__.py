@@ -50,6 +50,7 @@ from zkinfer.verifier.policy import (
     SetupIs,
     SignedBy,
     UnsafeAcceptDevSetup,
+    audit_policy,
 )
 from zkinfer.verifier.policy_file import load_policy, load_policy_file, load_policy_toml, write_policy
 from zkinfer.verifier.signing import (
@@ -129,6 +130,7 @@ __all__ = [
     "ValueRangeError",
     "VerifiedInference",
     "Verifier",
+    "audit_policy",
     "claimed_tensors",
     "is_encrypted",
     "load_policy",

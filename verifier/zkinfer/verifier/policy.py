@@ -11,10 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
+from zkinfer.circuits.engines import DEFAULT_ENGINE
 from zkinfer.circuits.errors import InputError
 from zkinfer.verifier.errors import EmptyPolicyError, PolicyRefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from zkinfer.circuits.digest import Digest
     from zkinfer.verifier.inference import VerifiedInference
 
 CLOCK_SKEW = timedelta(minutes=5)
@@ -271,6 +275,47 @@ class Offer:
     model: str
     engine: str
     ceremony: str
+
+
+def audit_policy(
+    models: Iterable[Digest],
+    *,
+    circuit: str | None = None,
+    signers: Iterable[str] = (),
+    request_id: str | None = None,
+    accept_engines: Iterable[str] = (),
+    unsafe_accept_dev_setup: bool = False,
+    further: Iterable[Policy] = (),
+) -> AllOf:
+    """All that an auditor requires; it always pins the ONNX file and refuses expired requests.
+
+    What is left out is not required.
+
+    Args:
+        models: SHA-256 of the auditor's ONNX files, each of which must be the model.
+        circuit: the model id of the only circuit to accept.
+        signers: fingerprints of the only signers to accept.
+        request_id: the only request to accept, `0x` and 64 hex digits in lower case.
+        accept_engines: names of experimental engines whose proofs are accepted beside the default engine's.
+        unsafe_accept_dev_setup: accept proofs that anyone can forge.
+        further: policies to meet as well.
+
+    Raises:
+        InputError: an identifier is malformed.
+    """
+    signers, accept_engines = tuple(signers), tuple(accept_engines)
+    rules: list[Policy] = [*(ModelFileIs(str(digest)) for digest in models), NotExpired()]
+    if circuit is not None:
+        rules.append(ModelIs(circuit))
+    if signers:
+        rules.append(SignedBy(*signers))
+    if request_id is not None:
+        rules.append(ContextIs(request_id=request_id))
+    if unsafe_accept_dev_setup:
+        rules.append(UnsafeAcceptDevSetup())
+    if accept_engines:
+        rules.append(EngineIs(DEFAULT_ENGINE, *accept_engines))
+    return AllOf(*rules, *further)
 
 
 def refuse_offer(policy: Policy, offer: Offer) -> None:
