@@ -2,10 +2,10 @@
 
 Each chunk of a committed vector is a multiplication on the curve in every verification, about 7,700 gas, which are
 cents to dollars on a main network; the second of a core that larger chunks take costs a thousand times less. What
-speaks against large chunks is that somebody waits for the proof. So gas decides alone up to a tenth of a second, which
-nobody notices, and from there on each doubling of the time must save gas: half of what a small verification costs,
-or a tenth of it if gas is the objective. Time is predicted for the machine that section 11.3 names and never measured,
-so that the same samples give the same recipe everywhere.
+speaks against large chunks is that somebody waits for the proof. So gas decides alone up to a tenth of a second, and
+from there on each doubling of the time must save gas: half of what a small verification costs, or a tenth of it if gas
+is the objective. Time is predicted for the machine that section 11.3 names and never measured, so that the same samples
+give the same recipe everywhere.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LARGEST: Final = 18
 DOUBLING: Final = {"latency": 160_000, "gas": 30_000}
 """The gas that a doubling of the time must save, by objective."""
 PROMPT: Final = 0.1
-"""Seconds that nobody notices."""
+"""Seconds of a proof up to which gas decides alone."""
 _NOTABLE = 5_000  # gas
 
 
