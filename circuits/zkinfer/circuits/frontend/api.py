@@ -12,7 +12,7 @@ from zkinfer.circuits.errors import DataError, EngineCrashedError, ModelError, M
 from zkinfer.circuits.frontend.summary import Finding, Findings, ModelSummary, NormalisedModel
 from zkinfer.circuits.sandbox import child
 from zkinfer.circuits.sandbox.child import Limits
-from zkinfer.circuits.sandbox.session import Session
+from zkinfer.circuits.sandbox.session import Session, SessionUser
 from zkinfer.circuits.storage import private_directory
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def model_digest(path: Path) -> Digest:
         raise ModelError(f"{path} cannot be read: {err.strerror}.", "Check its permissions.") from err
 
 
-class FloatSession:
+class FloatSession(SessionUser):
     """An ONNX file in onnxruntime, in a child process with limits. Use it from the thread that opened it.
 
     Args:
@@ -224,19 +224,6 @@ class FloatSession:
             return {name: array_from_json(output) for name, output in outputs.items()}
         except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as err:
             raise EngineCrashedError("The model's process returned a malformed answer.") from err
-
-    @property
-    def usable(self) -> bool:
-        """Whether the child can run another inference."""
-        return self._session.usable
-
-    def kill(self) -> None:
-        """Kill the child immediately; may be called from another thread."""
-        self._session.kill()
-
-    def close(self) -> None:
-        """End the child and free its resources."""
-        self._session.close()
 
 
 def array_to_json(array: NDArray[np.generic]) -> dict[str, Any]:

@@ -198,6 +198,25 @@ class Session:
         return processes.exit_error(status, self._stderr_tail.decode(errors="replace"), self._oom_kills)
 
 
+class SessionUser:
+    """The state and the end of a session, for classes that give its requests a form of their own."""
+
+    _session: Session
+
+    @property
+    def usable(self) -> bool:
+        """Whether the child can take another request."""
+        return self._session.usable
+
+    def kill(self) -> None:
+        """Kill the child immediately; may be called from another thread."""
+        self._session.kill()
+
+    def close(self) -> None:
+        """End the child and free its resources."""
+        self._session.close()
+
+
 # --- the child's side -------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from zkinfer.circuits.engines.messages import pack_request, unpack_result
 from zkinfer.circuits.errors import EngineCrashedError, EngineError
 from zkinfer.circuits.frontend import findings, normalise_model
 from zkinfer.circuits.sandbox import child
-from zkinfer.circuits.sandbox.session import Session
+from zkinfer.circuits.sandbox.session import Session, SessionUser
 from zkinfer.circuits.statement import Statement, split_by_tensor
 from zkinfer.circuits.storage import private_directory
 
@@ -261,7 +261,7 @@ class AshlarEngine:
         return child.run(_CALLS + name, arguments, limits=self._limits, progress=progress)
 
 
-class AshlarSession:
+class AshlarSession(SessionUser):
     """One program in one child process."""
 
     def __init__(self, folder: Path, program: Program, limits: child.Limits) -> None:
@@ -275,19 +275,6 @@ class AshlarSession:
     def forward(self, sample: Sequence[Sequence[int]]) -> list[list[int]]:
         """The outputs for one sample."""
         return _split(self._session.ask(sample=list(sample[0])), self._program)
-
-    @property
-    def usable(self) -> bool:
-        """Whether the child can take another sample."""
-        return self._session.usable
-
-    def kill(self) -> None:
-        """Kill the child."""
-        self._session.kill()
-
-    def close(self) -> None:
-        """End the child and free its resources."""
-        self._session.close()
 
 
 def _input_of(program: Program) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from zkinfer.circuits.engines.ezkl.run_args import EzklArguments
 from zkinfer.circuits.engines.messages import pack_request, read_best, unpack_result
 from zkinfer.circuits.errors import EngineCrashedError, EngineError, EngineTimeoutError, RangeError
 from zkinfer.circuits.sandbox import child
-from zkinfer.circuits.sandbox.session import Session
+from zkinfer.circuits.sandbox.session import Session, SessionUser
 from zkinfer.circuits.storage import private_directory
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ _FEW_ROWS = 1 << 16
 _MIN_TIMEOUT, _ROWS_PER_SECOND = 60.0, 10_000
 
 
-class EzklSession:
+class EzklSession(SessionUser):
     """One program in one child process.
 
     Small programs run on one core, see `forward.on_one_core`; larger ones gain more from several.
@@ -59,19 +59,6 @@ class EzklSession:
         if not isinstance(outputs, list) or [_size(tensor) for tensor in outputs] != self._sizes:
             raise EngineCrashedError("The engine returned tensors of other sizes than the program has.")
         return outputs
-
-    @property
-    def usable(self) -> bool:
-        """Whether the child can take another sample."""
-        return self._session.usable
-
-    def kill(self) -> None:
-        """Kill the child."""
-        self._session.kill()
-
-    def close(self) -> None:
-        """End the child and free its resources."""
-        self._session.close()
 
 
 def require_types(inputs: Sequence[TensorSpec], sample: Sequence[Sequence[int]]) -> None:
