@@ -32,14 +32,16 @@ contract AshlarTamperedTest is AshlarProofs {
     uint256 private constant GAS = 2_000_000;
     string private loaded;
 
+    function badProofs(string memory list) private pure returns (BadProof[] memory) {
+        bytes memory entries = vm.parseJsonTypeArray(
+            list, "$", string.concat("Tampered(Splice[] proof,string test,string vector)", SPLICE)
+        );
+        return abi.decode(entries, (BadProof[]));
+    }
+
     function test_verify_tamperedProofs_areRefused() external {
         string memory list = bad("proofs");
-        BadProof[] memory entries = abi.decode(
-            vm.parseJsonTypeArray(
-                list, "$", string.concat("Tampered(Splice[] proof,string test,string vector)", SPLICE)
-            ),
-            (BadProof[])
-        );
+        BadProof[] memory entries = badProofs(list);
         for (uint256 i = 0; i < entries.length; ++i) {
             use(entries[i].vector);
             this.refusesChanged(entries[i]);
@@ -50,12 +52,7 @@ contract AshlarTamperedTest is AshlarProofs {
     /// @dev Honest proofs of false statements, but for one lie each. One is none: coefficients that no cell has.
     function test_verify_lies_areRefused() external {
         string memory list = bad("lies");
-        BadProof[] memory entries = abi.decode(
-            vm.parseJsonTypeArray(
-                list, "$", string.concat("Tampered(Splice[] proof,string test,string vector)", SPLICE)
-            ),
-            (BadProof[])
-        );
+        BadProof[] memory entries = badProofs(list);
         for (uint256 i = 0; i < entries.length; ++i) {
             use(entries[i].vector);
             Statement memory said = changedStatement(list, i);
