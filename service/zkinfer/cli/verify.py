@@ -186,7 +186,6 @@ def _independent(required: Requirements) -> dict[str, IndependentVerifier]:
 
 def question_of(required: Requirements, attestation: Path) -> Question:
     """What the options ask of the attestation."""
-    from zkinfer.circuits.digest import sha256_file
     from zkinfer.verifier.summary import Question
 
     basis = required.basis
@@ -194,15 +193,23 @@ def question_of(required: Requirements, attestation: Path) -> Question:
     return Question(
         attestation=attestation.name,
         model=required.model.name,
-        model_digest=str(sha256_file(required.model)) if required.reports else "",
+        model_digest=_report_digest(required, required.model),
         circuit=circuit,
         policy="" if required.policy is None else required.policy.name,
         input_="" if required.input_ is None else required.input_.name,
+        input_digest=_report_digest(required, required.input_),
         signers=tuple(path.name for path in required.signer) or basis.signers,
         request_id=(required.request_id or "").lower(),
         chain=required.chain.is_required,
         second_opinion=required.second_opinion,
     )
+
+
+def _report_digest(required: Requirements, path: Path | None) -> str:
+    """The digest of a file, which reports alone show."""
+    from zkinfer.circuits.digest import sha256_file
+
+    return str(sha256_file(path)) if required.reports and path is not None else ""
 
 
 def refuse_unwritable_reports(paths: list[Path]) -> None:

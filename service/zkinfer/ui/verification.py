@@ -186,6 +186,7 @@ def _question(required: Requirements) -> Question:
         circuit=_name(required.manifest),
         policy=_name(required.policy),
         input_=_name(required.expected_input),
+        input_digest="" if required.expected_input is None else str(sha256(required.expected_input.data)),
         signers=() if required.signer is None else (required.signer.name,),
         request_id=required.request_id,
         chain=required.chain,

@@ -26,6 +26,7 @@ class Question:
         circuit: name of the required circuit's folder.
         policy: name of the policy file.
         input_: name of the file with the expected input.
+        input_digest: of that file; empty if it is not known.
         signers: names of the files of the accepted keys.
         request_id: the required request, `0x` and 64 hex digits.
         chain: whether a chain must have recorded the answer.
@@ -38,6 +39,7 @@ class Question:
     circuit: str = ""
     policy: str = ""
     input_: str = ""
+    input_digest: str = ""
     signers: tuple[str, ...] = ()
     request_id: str = ""
     chain: bool = False
@@ -88,12 +90,15 @@ def properties(verdict: Verdict, question: Question) -> list[Property]:
     return [Property(_downgraded(one, remark), name, remark, meaning) for one, name, remark, meaning in found]
 
 
-_SOUND: Final = "If so, nobody can have made it for a wrong answer without breaking the proof system."
+_SOUND: Final = (
+    "If so, it is for the answer that the circuit gives: a proof for another one can be made only by breaking the "
+    "proof system, or with the secret of the trusted setup."
+)
 _FORGEABLE: Final = "The secret of the trusted setup is public, so anyone can make such a proof for any answer."
 _MEANINGS: Final = (
-    "Whether the circuit that the file names is the one that was rebuilt from the ONNX file.",
-    "Whether the proof is about the input that the auditor gave.",
-    "Whether the proof was made for the request that the auditor named, and is no copy made for another one.",
+    "Whether the circuit that the attestation names is the one that was rebuilt from the ONNX file.",
+    "Whether the proof is about the input that the auditor gave, rounded as the circuit rounds it.",
+    "Whether the proof was made for the request that the auditor named, and was not taken over from another one.",
     "Whether the ledger on the chain has this answer on record.",
 )
 
@@ -163,7 +168,7 @@ def open_claims(question: Question) -> list[OpenClaim]:
         OpenClaim(
             "how well the circuit, whose settings the prover chose, follows the model",
             "No circuit was named that this one must be.",
-            "--circuit FOLDER accepts this circuit only, with its settings",
+            "--circuit FOLDER accepts this circuit only, and reports how well its maker found it to follow the model",
         ): question.circuit,
         OpenClaim(
             "whether this is the input that you mean",

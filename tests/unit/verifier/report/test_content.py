@@ -50,7 +50,10 @@ def test_refused_attestation_has_a_report_with_the_reason_but_no_answer(report_o
     assert (report.inputs, report.outputs, report.card, report.labels) == ((), (), None, ())
     assert "does not hold" in report.refusal[0]
     assert next(one.claim for one in report.open) == "whether inputs and outputs are those of the proof"
-    assert dict(report.digests) == {"attestation file": refused.digest, "your ONNX file": "sha256:" + "77" * 32}
+    assert dict(report.digests) == {
+        "attestation file": refused.digest,
+        "the auditor's ONNX file": "sha256:" + "77" * 32,
+    }
 
 
 def test_answer_and_input_are_those_of_the_proof(report_on, valid):
@@ -181,3 +184,21 @@ def test_json_of_a_refusal_has_the_reason(report_on, refused):
 
 def test_json_is_ascii_whatever_the_names_are(report_on, valid):
     assert json_bytes(report_on(valid, model=f"<é{BIDI}\x00")).isascii()
+
+
+def test_digest_of_the_expected_input_is_named(valid):
+    question = Question(attestation="a", model="m", input_="i", input_digest="sha256:" + "11" * 32)
+    report = make_report(valid, question, command=["zkinfer"])
+    assert dict(report.digests)["expected input"] == question.input_digest
+
+
+def test_policy_without_requirements_says_so(report_on, valid):
+    assert "nothing else was required" in dict(report_on(valid).facts)["policy"]
+
+
+def test_unaudited_engine_is_among_what_was_not_checked(report_on, valid):
+    claims = [one.claim for one in report_on(valid).open]
+    assert not [one for one in claims if one.endswith("is sound")]
+    experimental = replace(valid, inference=replace(valid.inference, experimental=True, seal=SEAL))
+    claims = [one.claim for one in report_on(experimental).open]
+    assert [one for one in claims if one.endswith("is sound")]

@@ -64,7 +64,7 @@ def test_large_picture_is_thinned_and_says_so():
 def test_output_that_sums_to_one_is_probabilities():
     view = shown("y", np.array([[0.25, 0.7, 0.049]]), "output").view
     assert (view.kind, [bar.text for bar in view.rows]) == ("probability", ["25.0%", "70.0%", "4.9%"])
-    assert view.note == "The largest probability is that of element 1."
+    assert view.note == "The largest probability is that of element 1, counted from 0."
 
 
 @pytest.mark.parametrize(

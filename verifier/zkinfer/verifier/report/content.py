@@ -155,6 +155,8 @@ _LIMITS = (
     "That the answer is right. The proof shows which answer this model gives, not that the model is a good one.",
     "That the model computed with fractions gives exactly this answer. The proof is about the circuit, which rounds.",
     "That the input is true. The proof shows what was computed from it, not where it comes from.",
+    "That model and input are secret. Whoever had them can have passed them on, whatever the proof reveals.",
+    "That the programs are free of faults. Proof systems and the programs that verify them can have some.",
     "When the answer was computed. The date is what the signer states.",
 )
 _CEREMONY = "That nobody kept the secret of the trusted setup. Whoever has it can forge proofs of any answer."
@@ -191,6 +193,8 @@ def _facts(verdict: Verdict, question: Question) -> dict[str, str]:
     facts["trusted setup"] = inference.recipe.setup.ceremony + (": anyone can forge proofs" * verdict.forgeable)
     facts["signed"] = f"{inference.created_at:%Y-%m-%d %H:%M:%S} UTC, as the signer states"
     facts["signer"] = _signer(inference, question)
+    if not (question.policy or question.circuit or question.signers or question.request_id):
+        facts["policy"] = "the model, the engine and the trusted setup; nothing else was required"
     facts["request"] = context.request_id
     if context.chain_id:
         facts["chain"] = str(context.chain_id)
@@ -233,6 +237,13 @@ def _open(verdict: Verdict, question: Question, *, has_card: bool) -> list[OpenC
     if inference.recipe.input_visibility != "public":
         kept = "a digest of it" if inference.recipe.input_visibility == "hashed" else "nothing about it"
         found.append(OpenClaim("what the input is", f"The circuit keeps it: the proof reveals {kept}."))
+    if inference.experimental:
+        found.append(
+            OpenClaim(
+                f"whether the proof system of {inference.recipe.engine} is sound",
+                "It is experimental, and nobody independent has audited it.",
+            )
+        )
     if not question.second_opinion:
         found.append(
             OpenClaim(
@@ -260,14 +271,15 @@ def _open(verdict: Verdict, question: Question, *, has_card: bool) -> list[OpenC
 
 
 def _digests(verdict: Verdict, question: Question, manifest: Manifest | None) -> dict[str, str]:
-    digests = {"attestation file": verdict.digest, "your ONNX file": question.model_digest}
+    digests = {"attestation file": verdict.digest, "the auditor's ONNX file": question.model_digest}
+    digests["expected input"] = question.input_digest
     inference = verdict.inference
     if inference is not None:
         identity = inference.identity
         digests |= {
-            "your ONNX file": identity.model,
+            "the auditor's ONNX file": identity.model,
             "model id": inference.model_id,
-            "normal form of the network": identity.network,
+            "normal form": identity.network,
             "verifying key": identity.verifying_key,
             "circuit": "" if manifest is None else str(manifest.digest),
             "signer's key": inference.signer,

@@ -105,7 +105,7 @@ def _header(report: Report) -> str:
 
 
 def _footer(report: Report) -> str:
-    made = f"{_text(report.made_by)}, {report.made_at:%Y-%m-%d %H:%M:%S} UTC."
+    made = f"Report written by {_text(report.made_by)}, {report.made_at:%Y-%m-%d %H:%M:%S} UTC."
     return f"<footer><p>{made} This file loads nothing and sends nothing.</p></footer>"
 
 

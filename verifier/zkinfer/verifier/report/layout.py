@@ -27,17 +27,40 @@ _TERMS = (
         "circuit",
         (
             "The model's arithmetic as equations over integers, which a proof can be about. Its settings say how many "
-            "digits of each number are kept, so its answers differ a little from the model's own."
+            "digits of each number are kept, so its answers differ from the model's own; how much is called fidelity."
         ),
     ),
-    ("digest", "A fingerprint of data: equal digests mean equal data. It is written as the algorithm and hex digits."),
+    ("chain", "A blockchain: a public record that no single party can change. A node is a computer that reads it."),
+    (
+        "digest",
+        (
+            "A fingerprint of data: equal digests mean equal data. It is written in hex, after 0x or the name of "
+            "the algorithm (sha256, keccak256)."
+        ),
+    ),
     ("engine", "The program that makes the proof, with its version; each has its own kind of proofs."),
     ("manifest", "A file in which whoever compiled the circuit describes it. Nothing in it is proven."),
-    ("model id", "A digest of the ONNX file and the verifying key together: the same model with the same settings."),
+    (
+        "model id",
+        (
+            "A digest of the ONNX file and the verifying key together. It names one circuit: the same model with other "
+            "settings or another engine has another model id."
+        ),
+    ),
+    (
+        "normal form",
+        "The network as the engine computes it, simplified. It follows from the ONNX file and the settings.",
+    ),
     ("ONNX file", "The model in a common format: its layers, and the numbers that it has learned."),
     ("policy", "What the auditor requires beyond the proof: which signer, request, circuit, engine and setup."),
-    ("proof", "A short piece of data that can only be made by someone who has a solution of all the equations."),
-    ("prover", "Whoever ran the model, and made the proof."),
+    (
+        "proof",
+        (
+            "A short piece of data that only someone with a solution of all the equations can make, as far as proof "
+            "system and trusted setup hold. It is zero-knowledge if nothing else can be learned from it."
+        ),
+    ),
+    ("prover", "Whoever ran the model, and made the proof. Whoever signed the attestation may be somebody else."),
     ("request", "What the prover was asked for: who asks, on which chain, and until when. Its digest is in the proof."),
     (
         "statement",
@@ -47,18 +70,19 @@ _TERMS = (
         "trusted setup",
         (
             "Public numbers that proofs are built on, made from a secret that must have been destroyed. "
-            "Whoever knows the secret can forge proofs."
+            "Whoever knows the secret can forge proofs. It is named after the ceremony that made it, such as hermez."
         ),
     ),
-    ("verifying key", "A digest of the equations, against which a proof is checked."),
+    ("verifying key", "The equations in short form, against which a proof is checked. Reports show its digest."),
+    ("zkinfer", "The program that ran this verification; Apache-2.0, with its sources open."),
 )
 _UNSIGNED = (
     "This report is not signed: whoever passed it on can have changed it, and it does not show who ran the "
     "verification. To rely on it, repeat it."
 )
 _DIGESTS = (
-    "A file is the one of this report if its digest is the one below; sha256sum FILE prints it. Without these digests "
-    "the names of files say nothing."
+    "A file is the one of this report if its digest is the one below; sha256sum FILE prints it. The names of files say "
+    "nothing: other files can have the same names."
 )
 
 
@@ -102,9 +126,9 @@ def _answer(report: Report) -> Iterable[Block]:
         return
     if report.outcome == "forgeable":
         yield Paragraph("Nothing shows that these values are true: anyone can make such a proof of any values.", True)
-    yield Heading("Output: what the model answered")
+    yield Heading("Output: what the circuit answered")
     yield from (_figure(one) for one in report.outputs)
-    yield Heading("Input: what it was asked")
+    yield Heading("Input: what it was given")
     if report.visibility != "public":
         kept = "only a digest of the input" if report.visibility == "hashed" else "nothing about the input"
         yield Paragraph(f"The circuit keeps the input from readers: the proof reveals {kept}.")
@@ -119,8 +143,12 @@ def _checks(report: Report) -> Iterable[Block]:
     rebuilt = any(one.number == _REBUILT and one.status == "passed" for one in report.checks)
     yield Paragraph(
         "Each step relies on those before it, and the first that fails ends the verification."
-        + " The verifying key was rebuilt from the auditor's own copy of the ONNX file, so that no statement of the "
-        "prover had to be trusted." * rebuilt
+        + " The verifying key was rebuilt from the auditor's own copy of the ONNX file, with the settings that the "
+        "attestation states, so no statement about which model was used had to be believed." * rebuilt
+    )
+    yield Paragraph(
+        "Checks 9 and 10 find out whether the attestation agrees with itself. Whether its request and its signer are "
+        "those that the auditor expects is part of the policy, check 11."
     )
     yield Marks(tuple(_mark(report, one.status, one.title, one.detail) for one in report.checks), numbered=True)
 
@@ -159,8 +187,8 @@ def _model(report: Report) -> Iterable[Block]:
         return
     if report.card is None:
         yield Paragraph(
-            "How well the circuit follows the model and what it costs stand in the circuit's manifest, which was not "
-            "given; --circuit FOLDER gives it."
+            "How well the circuit follows the model, and what it costs, was measured by whoever compiled it and stands "
+            "in its manifest, which was not given; --circuit FOLDER gives it."
         )
         return
     yield Paragraph(
@@ -184,7 +212,7 @@ def _card(card: ModelCard) -> Iterable[Block]:
 def _repeat(report: Report) -> Iterable[Block]:
     yield Paragraph(_UNSIGNED)
     yield Paragraph(
-        "With the same files in the same places, this command reaches the same verdict. It needs "
+        f"With {report.made_by} and the same files at these paths, this command reaches the same verdict. It needs "
         + ("a node of the chain" if any(word.startswith("--rpc") for word in report.command) else "no network")
         + ("; URL stands for the node's own, which may hold a secret." if "--rpc" in report.command else ".")
     )

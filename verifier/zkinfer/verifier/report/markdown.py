@@ -42,7 +42,7 @@ def markdown_bytes(report: Report) -> bytes:
         lines += [f"## {_text(part.title)}", ""]
         for block in part.blocks:
             lines += [*_block(block), ""]
-    lines += ["---", "", f"{_text(report.made_by)}, {report.made_at:%Y-%m-%d %H:%M:%S} UTC", ""]
+    lines += ["---", "", f"Report written by {_text(report.made_by)}, {report.made_at:%Y-%m-%d %H:%M:%S} UTC", ""]
     return "\n".join(lines).encode()
 
 

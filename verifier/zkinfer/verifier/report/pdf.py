@@ -83,7 +83,7 @@ def pdf_bytes(report: Report) -> bytes:
         lang="en",
         invariant=1,
     )
-    footer = _Footer(f"{report.made_by}, {report.made_at:%Y-%m-%d %H:%M:%S} UTC")
+    footer = _Footer(f"Report written by {report.made_by}, {report.made_at:%Y-%m-%d %H:%M:%S} UTC")
     frame = Frame(_MARGIN, _MARGIN, _WIDTH, A4[1] - 2 * _MARGIN, *(0, 0, 0, 0))
     document.addPageTemplates(PageTemplate(frames=[frame], onPage=footer))
     document.build(list(_story(report)))

@@ -188,7 +188,9 @@ def _with_largest(view: Bars, values: Sequence[float]) -> Bars:
         return view
     marked = replace(view.rows[place], largest=True)
     rows = (*view.rows[:place], marked, *view.rows[place + 1 :])
-    return replace(view, rows=rows, note=f"The largest {view.kind} is that of {view.label} {marked.label}.")
+    return replace(
+        view, rows=rows, note=f"The largest {view.kind} is that of {view.label} {marked.label}, counted from 0."
+    )
 
 
 def _table(values: Array, features: Sequence[str]) -> Table:
