@@ -19,13 +19,15 @@ MODEL, CIRCUIT, OTHER = "sha256:" + "5a" * 32, "0x" + "c1" * 32, "sha256:" + "07
 LOG = SigningKey(ed25519.Ed25519PrivateKey.from_private_bytes(b"\x21" * 32))
 
 
-def begun(*keys, threshold=1, name="acme.example", now=NOW, lifetime=YEAR):
+def begun(
+    *keys, threshold=1, name="acme.example", now=NOW, lifetime=YEAR, setups=("perpetual-powers-of-tau",)
+):
     """The unsigned first version."""
     return new_root(
         name,
         [key.public for key in keys or (A,)],
         threshold=threshold,
-        setups=["perpetual-powers-of-tau"],
+        setups=setups,
         engines=["ezkl"],
         now=now,
         lifetime=lifetime,

@@ -1,8 +1,9 @@
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import ValidationError
 from tests.unit.verifier.forge import NOW
-from tests.unit.verifier.trustroot.factory import A, B, begun, full, key_entry, revocation, roots
+from tests.unit.verifier.trustroot.factory import OTHER, A, B, begun, full, key_entry, revocation, roots
 
 from zkinfer.circuits import canonical
 from zkinfer.verifier.errors import TrustRootError
@@ -55,6 +56,13 @@ def test_root_is_the_same_after_a_round_trip():
 def test_malformed_content_is_refused(changes, message):
     with pytest.raises(TrustRootError, match=message):
         changed(begun(), changes, now=NOW, lifetime=NOW - NOW.replace(year=2025))
+
+
+@pytest.mark.parametrize(("version", "previous"), [(1, OTHER), (2, None)])
+def test_version_and_link_to_its_predecessor_go_together(version, previous):
+    content = begun().current.root.model_dump(mode="json", by_alias=True) | {"version": version, "previous": previous}
+    with pytest.raises(ValidationError, match="previous must be null in version 1"):
+        TrustRoot.model_validate_json(canonical.dump(content))
 
 
 def test_root_that_expires_before_its_issue_is_refused():

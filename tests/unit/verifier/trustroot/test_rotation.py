@@ -107,17 +107,34 @@ def test_new_root_of_a_known_name_is_refused():
 
 
 def test_next_version_by_strangers_is_refused():
-    stranger = following(first(B), B).versions[1:]
+    stranger = following(part(0, 1), B, roots=roots(B)).versions[1:]
     with pytest.raises(RootSignatureError, match="the root keys of version 1: it has 0 of 1"):
         require_history(RootFile(stranger), HISTORY.versions[0])
 
 
+def forged_history():
+    """A version 1 of the attacker D before the genuine version 2, which D has signed too."""
+    two = HISTORY.versions[1]
+    signatures = sorted([*two.signatures, (D.public.fingerprint, D.sign(two.signed_bytes))])
+    return first(D, now=NOW - DAY).current, SignedRoot(two.root, tuple(signatures))
+
+
+def test_invented_version_before_a_genuine_one_is_refused():
+    with pytest.raises(MalformedRootError, match=r"Version 2 follows another version 1 .* One of the two is forged"):
+        require_history(RootFile(forged_history()), HISTORY.versions[1])
+
+
+def test_next_version_after_another_accepted_one_is_refused():
+    with pytest.raises(MalformedRootError, match="Version 2 follows another version 1"):
+        require_history(part(1, 4), first(A, setups=["hermez"]).current)
+
+
 def test_next_version_that_drops_a_revocation_is_refused():
-    accepted = first(A, lifetime=YEAR)
-    accepted = following(accepted, A, revocations=[revocation()])
-    other = following(following(first(A), A), A)
+    accepted = following(first(A), A, revocations=[revocation()])
+    third = following(accepted, A).current.root
+    third = SignedRoot(third.model_copy(update={"revocations": ()}))
     with pytest.raises(MalformedRootError, match="drops or changes the revocation"):
-        require_history(RootFile(other.versions[2:]), accepted.versions[1])
+        require_history(RootFile((third,)), accepted.current)
 
 
 @pytest.mark.parametrize("late", [DAY, YEAR - DAY])

@@ -1,7 +1,8 @@
 """The content of a trust root: what one publisher's auditors trust, until when, and what it has revoked.
 
 Every list names exactly what is accepted: an empty list accepts nothing. `roots` are the keys that may sign the next
-version, and how many of them must.
+version, and how many of them must. `previous` is the digest of the version before, so the last version vouches for the
+whole history.
 """
 
 from __future__ import annotations
@@ -151,6 +152,7 @@ class TrustRoot(_Part):
     format: Literal["zkinfer-trust-root/1"] = "zkinfer-trust-root/1"
     name: RootName
     version: Annotated[int, Field(ge=1, le=MAX_VERSION)]
+    previous: Sha256 | None = None
     issued: Time
     expires: Time
     roots: RootKeys
@@ -167,6 +169,8 @@ class TrustRoot(_Part):
     def _is_consistent(self) -> Self:
         if read_time(self.expires) <= read_time(self.issued):
             raise ValueError("expires must be after issued")
+        if (self.version == 1) != (self.previous is None):
+            raise ValueError("previous must be null in version 1, and the digest of the version before in all others")
         if self.log_required and not self.logs:
             raise ValueError("logRequired needs at least one log")
         for name, identifiers in self._identifiers().items():

@@ -66,7 +66,7 @@ def changed(file: RootFile, changes: dict[str, Any], *, now: datetime, lifetime:
 
     Args:
         file: the file to change.
-        changes: new values by the field's name in JSON; `version`, `issued` and `expires` are set here.
+        changes: new values by the field's name in JSON; `version`, `previous`, `issued` and `expires` are set here.
         now: the time of issue.
         lifetime: until the version expires.
 
@@ -75,9 +75,11 @@ def changed(file: RootFile, changes: dict[str, Any], *, now: datetime, lifetime:
         MalformedRootError: the result drops a revocation.
     """
     kept = file.versions if is_complete(file) else file.versions[:-1]
-    version = kept[-1].root.version + 1 if kept else file.current.root.version
-    times = {"issued": write_time(now), "expires": write_time(now + lifetime), "version": version}
-    content = file.current.root.model_dump(mode="json", by_alias=True) | changes | times
+    draft = file.current.root
+    place = (kept[-1].root.version + 1, str(kept[-1].digest)) if kept else (draft.version, draft.previous)
+    times = {"issued": write_time(now), "expires": write_time(now + lifetime)}
+    content = draft.model_dump(mode="json", by_alias=True) | changes | times
+    content |= dict(zip(("version", "previous"), place, strict=True))
     return RootFile((*kept, SignedRoot(_root(content))))
 
 

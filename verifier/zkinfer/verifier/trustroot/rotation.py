@@ -6,7 +6,7 @@ step by step:
  1. its predecessor's root keys have signed it, at least as many as the predecessor's threshold
  2. its own root keys have signed it, at least as many as its own threshold
  3. its number is the predecessor's plus one; a gap, a smaller number or a second version of one number are refused
- 4. revocations are never dropped, and the time of issue never decreases
+ 4. it names the digest of its predecessor; revocations are never dropped, and the time of issue never decreases
  5. the last version has been issued and has not expired; this is not required of the versions before it
 
 Every signature must be right, also those beyond the threshold, so that no byte of a file can change unnoticed.
@@ -126,7 +126,7 @@ def _require_continuation(file: RootFile, accepted: SignedRoot) -> None:
             "Ask its publisher for the file with all versions.",
         )
     if first.version == known.version + 1:
-        RootFile((accepted, file.versions[0]))  # name, time of issue and revocations
+        RootFile((accepted, file.versions[0]))  # link, name, time of issue and revocations
     elif file.versions[known.version - first.version].digest != accepted.digest:
         raise RootRollbackError(
             f"This file has another version {known.version} of the trust root {known.name} than was accepted before.",

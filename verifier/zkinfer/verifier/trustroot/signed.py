@@ -120,11 +120,11 @@ class RootFile:
 
     def __post_init__(self) -> None:
         """Raise MalformedRootError if the versions are not a history."""
-        roots = [signed.root for signed in self.versions]
-        if not 1 <= len(roots) <= MAX_VERSIONS:
-            raise MalformedRootError(f"A trust root has 1 to {MAX_VERSIONS} versions, not {len(roots)}.")
-        for one, following in pairwise(roots):
-            _require_successor(one, following)
+        if not 1 <= len(self.versions) <= MAX_VERSIONS:
+            raise MalformedRootError(f"A trust root has 1 to {MAX_VERSIONS} versions, not {len(self.versions)}.")
+        for one, following in pairwise(self.versions):
+            _require_successor(one.root, following.root)
+            _require_link(one, following.root)
 
     @property
     def current(self) -> SignedRoot:
@@ -154,6 +154,15 @@ class RootFile:
     def read(cls, path: Path) -> Self:
         """Read a file; raises InputError if it cannot be read, and as `from_bytes`."""
         return cls.from_bytes(read_file(path, max_bytes=MAX_BYTES))
+
+
+def _require_link(one: SignedRoot, following: TrustRoot) -> None:
+    """Without it, anyone could put an invented version before a genuine one, for verifications as of that time."""
+    if following.previous != str(one.digest):
+        raise MalformedRootError(
+            f"Version {following.version} follows another version {one.root.version} than the one in the file.",
+            "One of the two is forged: ask the publisher of the trust root for its file again.",
+        )
 
 
 def _require_successor(one: TrustRoot, following: TrustRoot) -> None:
