@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,7 @@ from zkinfer.cli.console import (
     say,
 )
 from zkinfer.cli.options import AcceptEngine, AsJson, AttestationFile
+from zkinfer.cli.trust.audit import RootFingerprint
 from zkinfer.cli.trust.basis import At, Basis, LogProofFile, TrustRootFile
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def verify_command(
     second_opinion: SecondOpinion = False,
     report: ReportFiles = None,
     trust_root: TrustRootFile = None,
+    root_fingerprint: RootFingerprint = None,
     at: At = None,
     log_proof: LogProofFile = None,
     rpc: Rpc = None,
@@ -130,7 +132,7 @@ def verify_command(
         second_opinion=second_opinion,
         reports=report or [],
         chain=ChainOptions(rpc, rpc_file, ledger, deployment, request, confirmations),
-        basis=Basis(trust_root, at, log_proof),
+        basis=Basis(trust_root, at, log_proof, root_fingerprint),
     )
     with exit_on_error(as_json=as_json):
         refuse_unwritable_reports(required.reports)
@@ -140,11 +142,7 @@ def verify_command(
         write_reports(verdict, required, attestation)
         show(verdict, question_of(required, attestation))
         if as_json:
-            from zkinfer.verifier.verdict import verdict_document
-
-            reports = {"reports": [str(path) for path in required.reports]} if required.reports else {}
-            further = required.basis.report() | {"notes": display.notes} | reports
-            print_json(verdict_document(verdict) | further)
+            print_json(_document(verdict, required, display.notes))
     if verdict.refusal is not None:
         raise typer.Exit(1)
 
@@ -173,6 +171,14 @@ def _verify(path: Path, required: Requirements, note: Callable[[str], None]) -> 
         expected_inputs=None if input_ is None else expected_inputs,
         record=record,
     )
+
+
+def _document(verdict: Verdict, required: Requirements, notes: list[str]) -> dict[str, Any]:
+    """The JSON form of the verdict, and of what it rests on."""
+    from zkinfer.verifier.verdict import verdict_document
+
+    reports = {"reports": [str(path) for path in required.reports]} if required.reports else {}
+    return verdict_document(verdict) | required.basis.report() | {"notes": notes} | reports
 
 
 def _independent(required: Requirements) -> dict[str, IndependentVerifier]:

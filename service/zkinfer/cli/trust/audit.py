@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,27 @@ if TYPE_CHECKING:
     from zkinfer.verifier.trustroot.document import TrustRoot
     from zkinfer.verifier.trustroot.pins import Pins
     from zkinfer.verifier.trustroot.signed import RootFile
+
+
+def _parse_fingerprint(text: object) -> str:
+    """A fingerprint of root keys; raises typer.BadParameter for anything else."""
+    word = str(text).strip()
+    if _FINGERPRINT.fullmatch(word) is None:
+        raise typer.BadParameter(f"{word[:80]!r} is not a fingerprint: write it as sha256: and 64 hex digits")
+    return word
+
+
+_FINGERPRINT = re.compile(r"sha256:[0-9a-f]{64}")
+RootFingerprint = Annotated[
+    str | None,
+    typer.Option(
+        "--root-fingerprint",
+        parser=_parse_fingerprint,
+        metavar="SHA256",
+        help="Require this fingerprint of its root keys, which you have from its publisher by another channel; "
+        "`zkinfer trust show` prints that of a file.",
+    ),
+]
 
 
 def pins() -> Pins:
@@ -42,10 +64,11 @@ def show_command(file: RootPath, as_json: AsJson = False) -> None:
         print_result(f"[yellow]{plain(missing)}[/]" if missing else "Signed by enough of its root keys.")
         if as_json:
             content = root.model_dump(mode="json", by_alias=True)
-            print_json({"ok": True, "digest": str(opened.current.digest), "complete": not missing, "root": content})
+            names = {"digest": str(opened.current.digest), "fingerprint": root.fingerprint}
+            print_json({"ok": True, "complete": not missing, "root": content} | names)
 
 
-def verify_command(file: RootPath, as_json: AsJson = False) -> None:
+def verify_command(file: RootPath, root_fingerprint: RootFingerprint = None, as_json: AsJson = False) -> None:
     """Verify a trust root: its signatures, its expiry, and that it continues the version you accepted before, if any.
 
     Changes nothing; `zkinfer trust update` accepts it, and so does `zkinfer verify --trust-root`.
@@ -53,22 +76,24 @@ def verify_command(file: RootPath, as_json: AsJson = False) -> None:
     Example: zkinfer trust verify acme.trust.json
     """
     with exit_on_error(as_json=as_json):
-        from zkinfer.verifier.trustroot.rotation import require_current, require_history
+        from zkinfer.verifier.trustroot.rotation import require_current, require_fingerprint, require_history
         from zkinfer.verifier.trustroot.signed import RootFile
 
         opened = RootFile.read(file)
         pin = pins().find(opened.name)
+        if root_fingerprint is not None:
+            require_fingerprint(opened, root_fingerprint)
         require_history(opened, None if pin is None else pin.signed)
         require_current(opened.current.root, datetime.now(UTC))
         root = opened.current.root
         print_result(f"[green]✓[/] {plain(file)}: version {root.version} of {plain(root.name)} is valid")
         if pin is None:
-            say_first_use(opened)
+            say_first_use(opened, root_fingerprint)
         if as_json:
             print_json({"ok": True, "firstUse": pin is None} | facts(opened))
 
 
-def update_command(file: RootPath, as_json: AsJson = False) -> None:
+def update_command(file: RootPath, root_fingerprint: RootFingerprint = None, as_json: AsJson = False) -> None:
     """Accept a trust root, or a newer version of one; older ones and other ones of its name are refused from then on.
 
     Example: zkinfer trust update acme.trust.json
@@ -77,11 +102,11 @@ def update_command(file: RootPath, as_json: AsJson = False) -> None:
         from zkinfer.verifier.trustroot.signed import RootFile
 
         opened = RootFile.read(file)
-        is_first = pins().accept(opened, datetime.now(UTC))
+        is_first = pins().accept(opened, datetime.now(UTC), fingerprint=root_fingerprint)
         root = opened.current.root
         print_result(f"[green]✓[/] accepted version {root.version} of {plain(root.name)}, expires {root.expires}")
         if is_first:
-            say_first_use(opened)
+            say_first_use(opened, root_fingerprint)
         if as_json:
             print_json({"ok": True, "firstUse": is_first} | facts(opened))
 
@@ -121,10 +146,17 @@ def forget_command(
             print_json({"ok": True, "name": name})
 
 
-def say_first_use(file: RootFile) -> None:
-    """Say what nothing but the user's choice of the file vouches for."""
-    say(f"[yellow]First use of the trust root {plain(file.name)}.[/] Compare its root keys with its publisher's:")
-    for key in file.current.root.roots.keys:
+def say_first_use(file: RootFile, expected: str | None) -> None:
+    """Say which root keys were taken as they are, unless they have the fingerprint that the user expected."""
+    root = file.current.root
+    if expected is not None:
+        return
+    say(
+        f"[yellow]First use of the trust root {plain(file.name)}:[/] its root keys were taken as they are in the file. "
+        "Compare their fingerprint with its publisher's, by another channel than the file's; --root-fingerprint "
+        f"requires it:\n  {root.fingerprint}\nIt is that of {root.roots.threshold} of {len(root.roots.keys)} keys:"
+    )
+    for key in root.roots.keys:
         say(f"  {key.fingerprint} {plain(key.label)}")
 
 
@@ -136,6 +168,7 @@ def facts(file: RootFile) -> dict[str, Any]:
         "version": root.version,
         "expires": root.expires,
         "digest": str(file.current.digest),
+        "fingerprint": root.fingerprint,
         "rootKeys": [key.fingerprint for key in root.roots.keys],
         "threshold": root.roots.threshold,
     }
@@ -154,6 +187,7 @@ def show_root(root: TrustRoot) -> None:
             "chains": ", ".join(f"{chain.chain_id} (ledger {chain.ledger})" for chain in root.chains) or "none",
             "log required": "yes" if root.log_required else "no",
             "root keys": f"{root.roots.threshold} of {len(root.roots.keys)} must sign the next version",
+            "fingerprint": root.fingerprint,
         }
     )
     for title, lines in _entries(root).items():

@@ -47,17 +47,21 @@ class Basis:
         root: the file of the trust root.
         at: as of when to verify; None is now.
         log_proof: the file of a proof that a log holds the attestation.
+        fingerprint: that the root keys of the trust root must have.
     """
 
     root: Path | None = None
     at: datetime | None = None
     log_proof: Path | None = None
+    fingerprint: str | None = None
     _file: RootFile | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        """Reject a proof without a trust root, and a date in the future."""
+        """Reject what needs a trust root without one, and a date in the future."""
         if self.log_proof is not None and self.root is None:
             raise typer.BadParameter("--log-proof needs --trust-root, which lists the logs")
+        if self.fingerprint is not None and self.root is None:
+            raise typer.BadParameter("--root-fingerprint needs --trust-root, the file that must have it")
         if self.at is not None and self.at > datetime.now(UTC):
             raise typer.BadParameter("--at is in the future")
 
@@ -69,8 +73,8 @@ class Basis:
 
         self._file = RootFile.read(self.root)
         now = datetime.now(UTC)
-        if pins().accept(self._file, now, expired_too=self.at is not None):
-            say_first_use(self._file)
+        if pins().accept(self._file, now, expired_too=self.at is not None, fingerprint=self.fingerprint):
+            say_first_use(self._file, self.fingerprint)
         current = self._file.current.root
         note(f"Trust root {current.name}, version {current.version}, expires {current.expires}.")
         if now >= current.expires_at:
@@ -140,7 +144,8 @@ class Basis:
         from zkinfer.verifier.statement import write_time
 
         at = None if self.at is None else write_time(self.at)
-        return {"--trust-root": self.root, "--at": at, "--log-proof": self.log_proof}
+        expected = self.fingerprint
+        return {"--trust-root": self.root, "--root-fingerprint": expected, "--at": at, "--log-proof": self.log_proof}
 
     def report(self) -> dict[str, Any]:
         """The part of the JSON report about it."""

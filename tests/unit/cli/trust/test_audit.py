@@ -37,6 +37,34 @@ def test_valid_root_is_verified_without_being_accepted(trust, acme):
     assert trust("list").document["roots"] == []
 
 
+def test_first_use_says_which_fingerprint_was_taken(trust, acme):
+    shown = trust("show", acme).document["fingerprint"]
+    done = trust("update", acme)
+    assert done.document["fingerprint"] == shown
+    assert "taken as they are in the file" in done.said
+    assert shown in done.said
+
+
+@pytest.mark.parametrize("command", ["update", "verify"])
+def test_root_with_the_expected_fingerprint_needs_no_warning(trust, acme, command):
+    expected = trust("show", acme).document["fingerprint"]
+    done = trust(command, acme, "--root-fingerprint", expected)
+    assert (done.code, done.document["firstUse"], "First use" in done.said) == (0, True, False)
+
+
+@pytest.mark.parametrize("command", ["update", "verify"])
+def test_root_with_another_fingerprint_is_refused_and_not_remembered(trust, acme, command):
+    done = trust(command, acme, "--root-fingerprint", "sha256:" + "0" * 64)
+    assert (done.code, done.document["error"]["type"]) == (1, "RootSignatureError")
+    assert trust("list").document["roots"] == []
+
+
+@pytest.mark.parametrize("text", ["", "sha256:", "0" * 64, "sha256:" + "A" * 64, "sha512:" + "0" * 64])
+def test_malformed_fingerprint_is_refused(run, acme, text):
+    done = run("trust", "update", acme, "--root-fingerprint", text)
+    assert (done.exit_code, "is not a fingerprint" in done.stderr) == (2, True)
+
+
 def test_accepted_root_is_listed_and_no_longer_new(trust, acme):
     assert trust("update", acme).document["firstUse"] is True
     done = trust("update", acme)

@@ -7,12 +7,19 @@ import pytest
 import typer
 from tests.unit.verifier import logs
 from tests.unit.verifier.forge import NOW
-from tests.unit.verifier.trustroot.factory import CIRCUIT, DAY, LOG, OTHER, YEAR, A, first, full
+from tests.unit.verifier.trustroot.factory import CIRCUIT, DAY, LOG, OTHER, YEAR, A, B, first, full
 
 from zkinfer.circuits.digest import Digest
 from zkinfer.cli.options import parse_moment
 from zkinfer.cli.trust.basis import Basis
-from zkinfer.verifier import AllOf, NotLoggedError, NotMadeAfter, RootExpiredError, RootRollbackError
+from zkinfer.verifier import (
+    AllOf,
+    NotLoggedError,
+    NotMadeAfter,
+    RootExpiredError,
+    RootRollbackError,
+    RootSignatureError,
+)
 from zkinfer.verifier.trustroot.accepted import AcceptedByRoot, ListedRecord
 
 
@@ -62,6 +69,7 @@ def test_options_of_the_command_are_kept_for_the_report(opened, tmp_path):
     basis, _ = opened(full(A), at=NOW + DAY, log_proof=tmp_path / "a")
     assert basis.options() == {
         "--trust-root": tmp_path / "root.json",
+        "--root-fingerprint": None,
         "--at": "2026-11-22T12:00:00Z",
         "--log-proof": tmp_path / "a",
     }
@@ -106,6 +114,23 @@ def test_malformed_log_proof_is_refused(opened, tmp_path):
 def test_log_proof_without_a_root_is_refused():
     with pytest.raises(typer.BadParameter, match="needs --trust-root"):
         Basis(log_proof=Path("a"))
+
+
+def test_fingerprint_without_a_root_is_refused():
+    with pytest.raises(typer.BadParameter, match="--root-fingerprint needs --trust-root"):
+        Basis(fingerprint="sha256:" + "0" * 64)
+
+
+def test_root_with_the_expected_fingerprint_is_opened_without_a_warning(opened, capsys):
+    expected = full(A).current.root.fingerprint
+    basis, _ = opened(full(A), fingerprint=expected)
+    assert basis.options()["--root-fingerprint"] == expected
+    assert "First use" not in capsys.readouterr().err
+
+
+def test_root_with_another_fingerprint_is_refused(opened):
+    with pytest.raises(RootSignatureError, match="have the fingerprint"):
+        opened(full(A), fingerprint=first(B).current.root.fingerprint)
 
 
 def test_date_in_the_future_is_refused():

@@ -19,9 +19,7 @@ MODEL, CIRCUIT, OTHER = "sha256:" + "5a" * 32, "0x" + "c1" * 32, "sha256:" + "07
 LOG = SigningKey(ed25519.Ed25519PrivateKey.from_private_bytes(b"\x21" * 32))
 
 
-def begun(
-    *keys, threshold=1, name="acme.example", now=NOW, lifetime=YEAR, setups=("perpetual-powers-of-tau",)
-):
+def begun(*keys, threshold=1, name="acme.example", now=NOW, lifetime=YEAR, setups=("perpetual-powers-of-tau",)):
     """The unsigned first version."""
     return new_root(
         name,

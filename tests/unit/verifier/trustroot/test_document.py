@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 from tests.unit.verifier.forge import NOW
-from tests.unit.verifier.trustroot.factory import OTHER, A, B, begun, full, key_entry, revocation, roots
+from tests.unit.verifier.trustroot.factory import DAY, OTHER, A, B, C, begun, full, key_entry, revocation, roots
 
 from zkinfer.circuits import canonical
 from zkinfer.verifier.errors import TrustRootError
@@ -63,6 +63,22 @@ def test_version_and_link_to_its_predecessor_go_together(version, previous):
     content = begun().current.root.model_dump(mode="json", by_alias=True) | {"version": version, "previous": previous}
     with pytest.raises(ValidationError, match="previous must be null in version 1"):
         TrustRoot.model_validate_json(canonical.dump(content))
+
+
+def test_fingerprint_depends_on_name_keys_and_threshold_only():
+    root = begun(A, B).current.root
+    assert full(B, A).current.root.fingerprint == root.fingerprint
+    labelled = {"threshold": 1, "keys": [key_entry(A, label="vault"), key_entry(B)]}
+    assert changed(begun(A, B), {"roots": labelled}, now=NOW, lifetime=DAY).current.root.fingerprint == root.fingerprint
+    others = [begun(A, B, threshold=2), begun(A), begun(A, C), begun(A, B, name="other.example")]
+    assert len({root.fingerprint, *(other.current.root.fingerprint for other in others)}) == 5
+
+
+def test_fingerprint_of_fixed_keys_is_stable():
+    """If this changes, fingerprints that were published no longer match."""
+    assert begun(A).current.root.fingerprint == (
+        "sha256:20b9d495b33321759f493e48ba0e5a263ff1902ea9de91d2208f7b7bd126c0c1"
+    )
 
 
 def test_root_that_expires_before_its_issue_is_refused():

@@ -17,7 +17,7 @@ from tests.unit.verifier.trustroot.factory import (
 )
 
 from zkinfer.verifier.errors import MalformedRootError, RootExpiredError, RootRollbackError, RootSignatureError
-from zkinfer.verifier.trustroot.rotation import require_current, require_history
+from zkinfer.verifier.trustroot.rotation import require_current, require_fingerprint, require_history
 from zkinfer.verifier.trustroot.signed import RootFile, SignedRoot
 
 
@@ -135,6 +135,19 @@ def test_next_version_that_drops_a_revocation_is_refused():
     third = SignedRoot(third.model_copy(update={"revocations": ()}))
     with pytest.raises(MalformedRootError, match="drops or changes the revocation"):
         require_history(RootFile((third,)), accepted.current)
+
+
+def test_fingerprint_is_that_of_the_last_versions_root_keys():
+    require_fingerprint(HISTORY, first(A).current.root.fingerprint)
+    rotated = following(first(A), A, B, roots=roots(B))
+    require_fingerprint(rotated, first(B).current.root.fingerprint)
+    with pytest.raises(RootSignatureError, match="They were changed after version 1"):
+        require_fingerprint(rotated, first(A).current.root.fingerprint)
+
+
+def test_fingerprint_of_another_root_is_refused():
+    with pytest.raises(RootSignatureError, match=r"version 4, have the fingerprint .*Do not use the file"):
+        require_fingerprint(HISTORY, first(B).current.root.fingerprint)
 
 
 @pytest.mark.parametrize("late", [DAY, YEAR - DAY])

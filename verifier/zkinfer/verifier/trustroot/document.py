@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from zkinfer.circuits import canonical
+from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.recipe import Sha256
 from zkinfer.circuits.statement import Address, Word
 from zkinfer.verifier.errors import SignatureError
@@ -190,6 +192,16 @@ class TrustRoot(_Part):
             "logs": [log.origin for log in self.logs],
             "revocations": [(revoked.kind, revoked.id) for revoked in self.revocations],
         }
+
+    @property
+    def fingerprint(self) -> str:
+        """The root keys, their threshold and the name, as one digest to compare before the first use.
+
+        SHA-256 of canonical JSON, the same for all versions until the root keys or the threshold change.
+        """
+        keys = sorted(key.fingerprint for key in self.roots.keys)
+        content = {"format": "zkinfer-root-keys/1", "name": self.name, "threshold": self.roots.threshold, "keys": keys}
+        return str(sha256(canonical.dump(content)))
 
     @property
     def issued_at(self) -> datetime:

@@ -23,7 +23,7 @@ from zkinfer.circuits.storage import (
 from zkinfer.verifier.errors import MalformedAttestationError, MalformedRootError, RootExpiredError, TrustRootError
 from zkinfer.verifier.statement import load_document, read_document, read_time, write_document, write_time
 from zkinfer.verifier.trustroot.document import Time
-from zkinfer.verifier.trustroot.rotation import require_current, require_history
+from zkinfer.verifier.trustroot.rotation import require_current, require_fingerprint, require_history
 from zkinfer.verifier.trustroot.signed import MAX_BYTES, SignedRoot
 
 if TYPE_CHECKING:
@@ -81,17 +81,20 @@ class Pins:
                 f"{path} is damaged. {err.cause}", f"Compare the root's keys with its publisher's, then run: {_FORGET}"
             ) from err
 
-    def accept(self, file: RootFile, now: datetime, *, expired_too: bool = False) -> bool:
+    def accept(
+        self, file: RootFile, now: datetime, *, expired_too: bool = False, fingerprint: str | None = None
+    ) -> bool:
         """Accept the last version of a file if it may follow the one accepted before, and remember it.
 
         Args:
             file: all versions that its publisher sent.
             now: the current time.
             expired_too: accept a version that has expired by now, for a verification as of an earlier date.
+            fingerprint: that its root keys must have, as the caller knows from elsewhere; see `TrustRoot.fingerprint`.
 
         Returns:
-            Whether this is the first use of a root of this name: then nothing but the choice of the file vouches for
-            it.
+            Whether this is the first use of a root of this name: then nothing vouches for it but the fingerprint, or
+            without one the choice of the file.
 
         Raises:
             RootSignatureError, RootRollbackError, RootExpiredError, MalformedRootError: it must not be accepted.
@@ -101,6 +104,8 @@ class Pins:
             pin = self.find(file.name)
             if pin is not None:
                 _require_clock(pin, now)
+            if fingerprint is not None:
+                require_fingerprint(file, fingerprint)
             require_history(file, None if pin is None else pin.signed)
             if not expired_too:
                 require_current(file.current.root, now)

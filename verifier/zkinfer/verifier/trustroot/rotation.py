@@ -50,6 +50,24 @@ def require_history(file: RootFile, accepted: SignedRoot | None) -> None:
         before = signed
 
 
+def require_fingerprint(file: RootFile, expected: str) -> None:
+    """Raise RootSignatureError unless the root keys of the last version have this fingerprint.
+
+    `TrustRoot.fingerprint` of an earlier version does not suffice: its keys may have been replaced because they leaked.
+    """
+    root = file.current.root
+    if root.fingerprint == expected:
+        return
+    earlier = [one.root.version for one in file.versions if one.root.fingerprint == expected]
+    raise RootSignatureError(
+        f"The root keys of the trust root {root.name}, version {root.version}, have the fingerprint "
+        f"{root.fingerprint}, not {expected}.",
+        f"They were changed after version {earlier[-1]}: ask its publisher for the new fingerprint."
+        if earlier
+        else "Do not use the file: ask its publisher for file and fingerprint again, by two channels.",
+    )
+
+
 def require_current(root: TrustRoot, now: datetime) -> None:
     """Step 5; raises RootExpiredError."""
     if root.issued_at > now + CLOCK_SKEW:
