@@ -1,6 +1,7 @@
 """Step 12 of a verification with real proofs, on an embedded EVM, and on anvil if npm installed it."""
 
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -184,23 +185,28 @@ def test_proof_of_another_image_for_the_same_request_differs_from_the_record(
         verify(Prover(home=home).prove(digits, bench.image(1), context))
 
 
-def test_command_checks_the_chain_without_disclosing_the_node_url(chain, home, ledger, attested, tmp_path):
-    url = str(chain._web3.provider.endpoint_uri)
-    (tmp_path / "answer.json").write_bytes(attested.to_bytes())
-    asking = ("--rpc", url.replace("://", "://me:5ec4e7@"), "--ledger", ledger.address, "--confirmations", "1")
-    wanted = (*asking, "--json", "--report", "report.json", "--report", "report.html")
-    command = ("verify", "answer.json", "--model", bench.MODEL, "--unsafe-accept-dev-setup", *wanted)
+def run_verify(home, folder, attested, *options):
+    """Run `zkinfer verify` on the attestation in a folder; returns the process and its document."""
+    (folder / "answer.json").write_bytes(attested.to_bytes())
+    command = ("verify", "answer.json", "--model", bench.MODEL, "--unsafe-accept-dev-setup", "--json", *options)
     done = subprocess.run(
         [Path(sys.executable).with_name("zkinfer"), *command],
-        cwd=tmp_path,
+        cwd=folder,
         env={"ZKINFER_HOME": str(home.root), "PATH": ""},
         capture_output=True,
         text=True,
         check=False,
         timeout=120,
     )
+    return done, json.loads(done.stdout)
+
+
+def test_command_checks_the_chain_without_disclosing_the_node_url(chain, home, ledger, attested, tmp_path):
+    url = str(chain._web3.provider.endpoint_uri)
+    asking = ("--rpc", url.replace("://", "://me:5ec4e7@"), "--ledger", ledger.address, "--confirmations", "1")
+    done, found = run_verify(home, tmp_path, attested, *asking, "--report", "report.json", "--report", "report.html")
     assert done.returncode == 0, done.stderr
-    found, report = json.loads(done.stdout), json.loads((tmp_path / "report.json").read_text())
+    report = json.loads((tmp_path / "report.json").read_text())
     assert [step["status"] for step in found["steps"]] == ["passed"] * 12
     assert "recorded on the chain, as one node says" in done.stderr
     block = chain._web3.eth.get_block(found["record"]["block"])
@@ -211,3 +217,30 @@ def test_command_checks_the_chain_without_disclosing_the_node_url(chain, home, l
     page = (tmp_path / "report.html").read_text()
     assert f"block {found['record']['block']} ({found['record']['blockHash']}), with 1 confirmation" in page
     assert "5ec4e7" not in done.stdout + done.stderr + page + json.dumps(report)
+
+
+def test_command_with_two_nodes_says_that_both_agree(chain, home, ledger, attested, tmp_path):
+    url = str(chain._web3.provider.endpoint_uri)
+    nodes = ("--rpc", url.replace("localhost", "127.0.0.1"), "--rpc", url.replace("127.0.0.1", "localhost"))
+    done, found = run_verify(home, tmp_path, attested, *nodes, "--ledger", ledger.address, "--confirmations", "1")
+    assert done.returncode == 0, done.stderr
+    assert found["record"]["nodes"] == 2
+    assert "recorded on the chain, as 2 nodes say" in done.stderr
+
+
+def test_command_with_a_node_that_is_down_writes_verdict_and_report_and_accepts_nothing(
+    chain, home, ledger, attested, tmp_path
+):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        down = f"http://127.0.0.1:{closed.getsockname()[1]}/5ec4e7"
+        nodes = ("--rpc", str(chain._web3.provider.endpoint_uri), "--rpc", down)
+        asking = (*nodes, "--ledger", ledger.address, "--confirmations", "1", "--report", "report.json")
+        done, found = run_verify(home, tmp_path, attested, *asking)
+    assert (done.returncode, found["ok"], found["error"]["type"]) == (1, False, "NodeError")
+    assert [step["status"] for step in found["steps"]] == ["passed"] * 11 + ["failed"]
+    assert found["steps"][-1]["detail"].startswith("Node 2 (127.0.0.1): ")
+    assert "Verdict: refused; the chain's record, which was required of answer.json, cannot be read" in done.stderr
+    report = (tmp_path / "report.json").read_text()
+    assert json.loads(report)["outcome"] == "refused"
+    assert "5ec4e7" not in done.stdout + done.stderr + report

@@ -1,14 +1,14 @@
 """Errors of verifying against a chain, and the reasons for refusing an attestation."""
 
 from zkinfer.circuits.errors import ZkinferError
-from zkinfer.verifier import RefusedError
+from zkinfer.verifier import RecordUnavailableError, RefusedError
 
 
-class NodeError(ZkinferError):
-    """The chain's node cannot be reached or used, so the verification has no result."""
+class NodeError(RecordUnavailableError):
+    """The chain's node cannot be reached or used."""
 
 
-class LedgerError(ZkinferError):
+class LedgerError(RecordUnavailableError):
     """The code at the ledger's address is not a ledger of this version, so its records cannot be used."""
 
 
@@ -22,6 +22,10 @@ class OtherChainError(RefusedError):
 
 class NotRecordedError(RefusedError):
     """The ledger has no answer to this request on record."""
+
+
+class NodesDifferError(RefusedError):
+    """Two nodes of the chain tell different records, blocks or code."""
 
 
 class NotFinalError(RefusedError):

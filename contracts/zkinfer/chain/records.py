@@ -12,7 +12,8 @@ The checks, after those that the verifier made offline:
 (7) contracts may still act on the answer: its listing was not revoked since, nor its verifier stopped or removed
 
 The caller chooses the ledger's address. Its governance is not checked; see `verify_deployment`. The node is believed:
-its answers are compared with the proof and with each other, but another node must be asked to notice a chain made up.
+its answers are compared with the proof and with each other. To notice a chain made up, another node must be asked: see
+`zkinfer.chain.agreement`.
 """
 
 from __future__ import annotations
@@ -102,8 +103,17 @@ class LedgerRecord:
             address_or_book = ledger if isinstance(ledger, str) else read_book(ledger)
             return cls(Blocks(connect(url)), address_or_book, confirmations=confirmations, request=request)
 
-    def agree(self, answer: ProvenAnswer) -> RecordedAnswer:
+    def settled(self) -> int:
+        """The number of the last block with enough confirmations; raises NodeError."""
+        with _translated():
+            return self._blocks.settled(self._confirmations).number
+
+    def agree(self, answer: ProvenAnswer, *, at: int | None = None) -> RecordedAnswer:
         """Return where and when this answer was recorded, after the checks of the module.
+
+        Args:
+            answer: what was proven.
+            at: the number of the block to read, at most `settled`, which it is by default.
 
         Raises:
             OtherChainError, NotRecordedError, NotFinalError, RecordMismatchError: see there.
@@ -115,7 +125,7 @@ class LedgerRecord:
             _same_chain(chain, answer)  # (1)
             registry = self._registry(chain)  # (2)
             _recorded(chain, self._ledger, answer)  # (3)
-            block = self._blocks.settled(self._confirmations)
+            block = self._blocks.settled(self._confirmations) if at is None else self._blocks.header(at)
             then = self._blocks.at(block.number)
             entry = self._settled(then, block, answer)  # (4)
             request = self._find_request(then, answer, block)

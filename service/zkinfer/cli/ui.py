@@ -70,7 +70,10 @@ def ui_command(
 
     Example: zkinfer ui --open
     """
-    chain = ChainOptions(rpc, rpc_file, ledger, deployment, None, confirmations)
+    if rpc is not None and rpc_file is not None:
+        raise typer.BadParameter("--rpc and --rpc-file exclude each other")
+    nodes = [] if rpc is None else [rpc], [] if rpc_file is None else [rpc_file]
+    chain = ChainOptions(*nodes, ledger, deployment, None, confirmations)
     with exit_on_error(as_json=as_json):
         with require_extra("ui"):
             from zkinfer.ui.serve import serve
@@ -129,9 +132,9 @@ def _server(target: str | None, token_file: Path | None, *, tls: bool, tls_ca: P
 
 def _chain(options: ChainOptions) -> ChainAccess | None:
     """The ledger to compare with; None without --rpc. Raises as `LedgerRecord.connect`, or InputError."""
-    url = options.url
-    if url is None:
+    if not options.is_required:
         return None
+    (url,) = options.urls
     from zkinfer.ui.settings import ChainAccess
 
     with require_extra("chain"):

@@ -14,8 +14,8 @@ from zkinfer.cli.chain.record import (
     DeploymentFile,
     LedgerAddress,
     RequestFile,
-    Rpc,
-    RpcFile,
+    RpcFiles,
+    Rpcs,
     chain_record,
 )
 from zkinfer.cli.compile import show_labels
@@ -105,8 +105,8 @@ def verify_command(
     root_fingerprint: RootFingerprint = None,
     at: At = None,
     log_proof: LogProofFile = None,
-    rpc: Rpc = None,
-    rpc_file: RpcFile = None,
+    rpc: Rpcs = None,
+    rpc_file: RpcFiles = None,
     ledger: LedgerAddress = None,
     deployment: DeploymentFile = None,
     request: RequestFile = None,
@@ -131,7 +131,7 @@ def verify_command(
         accept_engine=accept_engine or [],
         second_opinion=second_opinion,
         reports=report or [],
-        chain=ChainOptions(rpc, rpc_file, ledger, deployment, request, confirmations),
+        chain=ChainOptions(rpc or [], rpc_file or [], ledger, deployment, request, confirmations),
         basis=Basis(trust_root, at, log_proof, root_fingerprint),
     )
     with exit_on_error(as_json=as_json):
@@ -251,14 +251,14 @@ def command_of(required: Requirements, attestation: Path) -> list[str]:
         "--input": required.input_,
         "--request-id": required.request_id,
         **required.basis.options(),
-        "--rpc": "URL" if chain.rpc is not None else None,
-        "--rpc-file": chain.rpc_file,
         "--ledger": chain.ledger,
         "--deployment": chain.deployment,
         "--request": chain.request,
         "--confirmations": chain.confirmations,
     }
     words = [word for name, value in options.items() if value is not None for word in (name, str(value))]
+    words += ["--rpc", "URL"] * len(chain.rpc)
+    words += [word for file in chain.rpc_file for word in ("--rpc-file", str(file))]
     words += [word for key in required.signer for word in ("--signer", str(key))]
     words += [word for engine in required.accept_engine for word in ("--accept-engine", engine)]
     words += ["--unsafe-accept-dev-setup"] * required.unsafe_accept_dev_setup

@@ -2,8 +2,8 @@
 
 import pytest
 
-from zkinfer.verifier import MalformedAttestationError, Step
-from zkinfer.verifier.summary import Question, hints, open_claims, properties, sentence
+from zkinfer.verifier import MalformedAttestationError, RecordUnavailableError, Step
+from zkinfer.verifier.summary import Question, headline, hints, open_claims, properties, sentence
 from zkinfer.verifier.verdict import Verdict
 
 EVERYTHING = Question(attestation="a", model="m", circuit="c", policy="p", input_="i", signers=("k",), request_id="0x1")
@@ -54,6 +54,16 @@ def test_required_record_is_a_property():
     recorded.steps.append(Step(12, "t", "failed"))
     asked = Question(attestation="a", model="m", chain=True)
     assert statuses(recorded, asked)[4] == "failed"
+
+
+def test_record_that_cannot_be_read_is_said_to_be_required():
+    unread = verdict()
+    unread.refusal = RecordUnavailableError("The node is down.", "Wait.")
+    assert headline(unread) == "refused"
+    assert sentence(unread, NOTHING) == (
+        "; the chain's record, which was required of a, cannot be read: The node is down."
+    )
+    assert hints(unread, NOTHING) == ["Wait."]
 
 
 def test_open_claims_are_those_without_something_to_compare_with():

@@ -4,7 +4,7 @@ import pytest
 from tests.unit.verifier import forge
 
 from zkinfer.circuits.errors import DataError
-from zkinfer.verifier import MalformedAttestationError, Step
+from zkinfer.verifier import MalformedAttestationError, RecordUnavailableError, Step
 from zkinfer.verifier.verdict import Verdict, verdict_document, verdict_on
 
 
@@ -58,6 +58,21 @@ def test_file_that_is_not_an_attestation_is_refused_with_a_verdict(parties, tmp_
     found = verdict_on(parties.verifier(), tmp_path / "a.json", forge.POLICY)
     assert isinstance(found.refusal, MalformedAttestationError)
     assert (found.inference, found.claimed_request, found.status(1)) == (None, "", "failed")
+
+
+class NoRecord:
+    """The record of a chain whose node is down."""
+
+    def agree(self, answer):
+        raise RecordUnavailableError("The node is down.", "Wait.")
+
+
+def test_record_that_cannot_be_read_gives_the_other_steps_and_accepts_nothing(parties, good):
+    found = verdict_on(parties.verifier(), good.to_bytes(), forge.POLICY, record=NoRecord())
+    assert [step.status for step in found.steps] == ["passed"] * 11 + ["failed"]
+    assert (found.inference, found.steps[-1].detail) == (None, "The node is down. Wait.")
+    document = verdict_document(found)
+    assert (document["ok"], document["error"]["type"]) == (False, "RecordUnavailableError")
 
 
 def test_unusable_expected_inputs_give_no_verdict(parties, good):

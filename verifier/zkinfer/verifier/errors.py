@@ -48,6 +48,10 @@ class RefusedError(ZkinferError):
     step: Step | None = None
 
 
+class RecordUnavailableError(ZkinferError):
+    """The chain's record was required and cannot be read, so whether it agrees is unknown; never an acceptance."""
+
+
 class AttestationTooLargeError(RefusedError):
     """The file exceeds the maximum size of an attestation."""
 

@@ -42,7 +42,7 @@ class ContractCode(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedAnswer:
-    """Where a chain has an answer on record, as its node says.
+    """Where a chain has an answer on record, as its nodes say.
 
     Args:
         chain_id: of the chain.
@@ -53,6 +53,7 @@ class RecordedAnswer:
         block_hash: its hash, with `0x`.
         confirmations: how many were required of that block; None if it had to be finalised.
         code: the contracts whose code was compared, in that state.
+        nodes: how many nodes say so, alike.
     """
 
     chain_id: int
@@ -63,6 +64,7 @@ class RecordedAnswer:
     block_hash: str
     confirmations: int | None
     code: tuple[ContractCode, ...]
+    nodes: int = 1
 
     def __str__(self) -> str:
         when = f"{self.recorded_at:%Y-%m-%d %H:%M:%S} UTC"
@@ -80,7 +82,12 @@ class ChainRecord(Protocol):
     """The records of one chain."""
 
     def agree(self, answer: ProvenAnswer) -> RecordedAnswer:
-        """Return where this answer is recorded; raise a RefusedError if it is not."""
+        """Return where this answer is recorded.
+
+        Raises:
+            RefusedError: it is not recorded.
+            RecordUnavailableError: the record cannot be read.
+        """
         ...
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from zkinfer.verifier.errors import CHAIN_RECORD
+from zkinfer.verifier.errors import CHAIN_RECORD, RecordUnavailableError
 
 if TYPE_CHECKING:
     from zkinfer.verifier.errors import Status
@@ -81,13 +81,18 @@ def properties(verdict: Verdict, question: Question) -> list[Property]:
         "" if question.circuit else ": with settings chosen by the prover",
         "" if question.input_ else _NOT_COMPARED,
         "" if question.request_id else _NOT_COMPARED,
-        ", as one node says",
+        _as_nodes_say(verdict),
     )
     limits = [remark if status == "passed" else "" for status, remark in zip(statuses, remarks, strict=False)]
     holds = "Whether the proof holds under the verifying key that was rebuilt from the ONNX file. "
     meanings = (holds + (_FORGEABLE if verdict.forgeable else _SOUND), *_MEANINGS)
     found = zip(statuses, names, limits, meanings, strict=False)
     return [Property(_downgraded(one, remark), name, remark, meaning) for one, name, remark, meaning in found]
+
+
+def _as_nodes_say(verdict: Verdict) -> str:
+    recorded = None if verdict.inference is None else verdict.inference.recorded
+    return ", as one node says" if recorded is None or recorded.nodes == 1 else f", as {recorded.nodes} nodes say"
 
 
 _SOUND: Final = (
@@ -130,6 +135,8 @@ def sentence(verdict: Verdict, question: Question, *, place: str = "above") -> s
     `place` says where the reader finds the answer and the properties.
     """
     model, file = question.model, question.attestation
+    if isinstance(verdict.refusal, RecordUnavailableError):
+        return f"; the chain's record, which was required of {file}, cannot be read: {verdict.refusal.cause}"
     if verdict.refusal is not None:
         return f"; {file} is no evidence of any answer of {model}, because: {verdict.refusal.cause}"
     answer = f"{model}, as this circuit computes it, gives the answer {place} to {_subject(verdict, question)}"

@@ -11,7 +11,7 @@ from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.errors import describe
 from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.verifier.attestation import Attestation, read_attestation
-from zkinfer.verifier.errors import RefusedError
+from zkinfer.verifier.errors import RecordUnavailableError, RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ class Verdict:
     Args:
         steps: in the order in which they were reported.
         inference: the verified inference; None if the attestation was rejected.
-        refusal: why the attestation was rejected.
+        refusal: why the attestation was rejected, or why the chain's record, which was required, cannot be read.
         claimed_request: the request id that the file names, unverified; empty if it names none.
         digest: of the bytes of the file.
         claimed_setup: the ceremony that the file names, unverified; empty if it names none.
@@ -46,7 +46,7 @@ class Verdict:
 
     steps: list[Step] = field(default_factory=list)
     inference: VerifiedInference | None = None
-    refusal: RefusedError | None = None
+    refusal: RefusedError | RecordUnavailableError | None = None
     claimed_request: str = ""
     claimed_setup: str = ""
     digest: str = ""
@@ -76,6 +76,8 @@ def verdict_on(
 ) -> Verdict:
     """Verify an attestation and return the verdict; a rejection is returned, not raised.
 
+    So is a record that cannot be read: the other steps have their results, and nothing is accepted.
+
     Args:
         verifier: with the trusted models, setups and engines.
         attestation: a file or its bytes.
@@ -104,7 +106,7 @@ def verdict_on(
             verdict.claimed_setup = claim.predicate.recipe.setup.ceremony
         expected = None if claim is None or expected_inputs is None else expected_inputs(claim)
         verdict.inference = verifier.verify(data, policy, expected_inputs=expected, record=record, observer=reported)
-    except RefusedError as err:
+    except (RefusedError, RecordUnavailableError) as err:
         verdict.refusal = err
     verdict.seconds = round(time.perf_counter() - start, 4)
     return verdict
@@ -165,5 +167,6 @@ def record_document(recorded: RecordedAnswer) -> dict[str, Any]:
         "blockHash": recorded.block_hash,
         "confirmations": recorded.confirmations,
         "finalised": recorded.confirmations is None,
+        "nodes": recorded.nodes,
         "code": [{"name": one.name, "address": one.address, "keccak256": one.code_hash} for one in recorded.code],
     }

@@ -112,6 +112,7 @@ class Verifier:
             RefusedError: the attestation is rejected; the class says why, and `step` where.
             SetupError: the trusted setup is accepted, but the auditor lacks the file.
             InputError: a second opinion is wanted, and there is none.
+            RecordUnavailableError: step 12 cannot be performed.
             EngineError, CircuitError: the engine or the cache failed, so that there is no verdict.
             DataError: the expected inputs hold NaN or infinity.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +15,22 @@ from zkinfer.cli.console import require_extra
 if TYPE_CHECKING:
     from zkinfer.verifier import ChainRecord
 
+Rpcs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rpc",
+        metavar="URL",
+        help="Require that the answer is recorded on a chain; URL of a node. Repeatable: all nodes must say the same.",
+    ),
+]
+RpcFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--rpc-file",
+        help="Read a node's URL from a file, since it may contain a key; repeatable, also beside --rpc.",
+        show_default=False,
+    ),
+]
 Rpc = Annotated[
     str | None,
     typer.Option(
@@ -57,8 +73,8 @@ _ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 class ChainOptions:
     """Options about the record on a chain."""
 
-    rpc: str | None = None
-    rpc_file: Path | None = None
+    rpc: list[str] = field(default_factory=list)
+    rpc_file: list[Path] = field(default_factory=list)
     ledger: str | None = None
     deployment: Path | None = None
     request: Path | None = None
@@ -66,8 +82,6 @@ class ChainOptions:
 
     def __post_init__(self) -> None:
         """Reject options that would have no effect, and a node without a ledger."""
-        if self.rpc is not None and self.rpc_file is not None:
-            raise typer.BadParameter("--rpc and --rpc-file exclude each other")
         if not self.is_required:
             self._reject_unused()
         elif (self.ledger is None) == (self.deployment is None):
@@ -78,12 +92,12 @@ class ChainOptions:
     @property
     def is_required(self) -> bool:
         """Whether a record on a chain is required."""
-        return self.rpc is not None or self.rpc_file is not None
+        return bool(self.rpc or self.rpc_file)
 
     @property
-    def url(self) -> str | None:
-        """The node's URL, which may contain a secret; raises InputError if its file cannot be read."""
-        return rpc_url(Connection(self.rpc, self.rpc_file)) if self.is_required else None
+    def urls(self) -> list[str]:
+        """The nodes' URLs, which may contain secrets; raises InputError if a file cannot be read."""
+        return [*self.rpc, *(rpc_url(Connection(None, file)) for file in self.rpc_file)]
 
     def _reject_unused(self) -> None:
         for name in ("ledger", "deployment", "request", "confirmations"):
@@ -95,17 +109,20 @@ def chain_record(options: ChainOptions) -> ChainRecord | None:
     """The record to check; None without --rpc. Nothing else in this command loads chain libraries.
 
     Raises:
-        NodeError: the URL is not acceptable.
+        NodeError: a URL is not acceptable, or two are of the same node.
         LedgerError: the address book is invalid.
         InputError: the file of the URL or of the request is invalid, or a library is missing.
     """
-    url = options.url
-    if url is None:
+    urls = options.urls
+    if not urls:
         return None
     with require_extra("chain"):
         from zkinfer.chain import read_request
+        from zkinfer.chain.agreement import AgreeingNodes
         from zkinfer.chain.records import LedgerRecord
 
     ledger = options.deployment or str(options.ledger).lower()
     request = None if options.request is None else read_request(options.request).request
-    return LedgerRecord.connect(url, ledger, confirmations=options.confirmations, request=request)
+    if len(urls) == 1:
+        return LedgerRecord.connect(urls[0], ledger, confirmations=options.confirmations, request=request)
+    return AgreeingNodes.connect(urls, ledger, confirmations=options.confirmations, request=request)

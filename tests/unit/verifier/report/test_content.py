@@ -102,6 +102,14 @@ def test_node_is_told_not_to_be_proven(report_on, recorded, valid):
     assert str(report_on(recorded, chain=True).properties[-1]) == "recorded on the chain, as one node says"
 
 
+def test_record_that_two_nodes_tell_alike_says_so(report_on, recorded):
+    told = replace(recorded.inference, recorded=replace(forge.RECORDED, nodes=2), seal=SEAL)
+    report = report_on(replace(recorded, inference=told), chain=True)
+    assert str(report.properties[-1]) == "recorded on the chain, as 2 nodes say"
+    assert dict(report.facts)["nodes of the chain that say so"] == "2"
+    assert "whether the node of the chain told the truth" not in [one.claim for one in report.open]
+
+
 def test_secret_of_a_real_setup_is_a_limit_and_that_of_the_dev_setup_is_public(report_on, valid, forgeable):
     kept = "That nobody kept the secret of the trusted setup"
     assert any(text.startswith(kept) for text in report_on(valid).limits)

@@ -88,7 +88,7 @@ FIELDS = (
             "errors",
             "columns",
         ),
-        *("record", "chainId", "ledger", "listing", "block", "blockHash", "code", "address", "keccak256"),
+        *("record", "chainId", "ledger", "listing", "block", "blockHash", "nodes", "code", "address", "keccak256"),
         *("budget", "notChecked", "why", "option", "limits", "repeat", "digests", "madeBy"),
     }
 )

@@ -216,6 +216,7 @@ def _recorded(recorded: RecordedAnswer) -> dict[str, str]:
         "ledger": recorded.ledger,
         "listing of the model": recorded.listing,
         "state of the chain": recorded.described_block,
+        "nodes of the chain that say so": str(recorded.nodes),
     }
 
 
@@ -252,12 +253,13 @@ def _open(verdict: Verdict, question: Question, *, has_card: bool) -> list[OpenC
                 "--second-opinion asks another one",
             )
         )
-    if inference.recorded is not None:
+    if inference.recorded is not None and inference.recorded.nodes == 1:
         found.append(
             OpenClaim(
                 "whether the node of the chain told the truth",
                 "One node was asked, and its answers are not proven. Another node must have a block with the same "
                 "hash, and the same code at the same addresses.",
+                "--rpc, repeated, asks another one",
             )
         )
     if has_card:
