@@ -1,4 +1,7 @@
+from datetime import timedelta, timezone
+
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_der_public_key
 from tests.unit.verifier.forge import NOW
 from tests.unit.verifier.trustroot.factory import (
     DAY,
@@ -11,12 +14,21 @@ from tests.unit.verifier.trustroot.factory import (
     begun,
     first,
     following,
+    key_entry,
     revocation,
     roots,
     signed,
 )
 
-from zkinfer.verifier.errors import MalformedRootError, RootExpiredError, RootRollbackError, RootSignatureError
+from zkinfer.verifier.errors import (
+    MalformedRootError,
+    RootExpiredError,
+    RootRollbackError,
+    RootSignatureError,
+    TrustRootError,
+)
+from zkinfer.verifier.statement import to_base64
+from zkinfer.verifier.trustroot.publisher import changed
 from zkinfer.verifier.trustroot.rotation import require_current, require_fingerprint, require_history
 from zkinfer.verifier.trustroot.signed import RootFile, SignedRoot
 
@@ -163,3 +175,34 @@ def test_root_is_expired_at_its_expiry():
 def test_root_from_the_future_is_refused():
     with pytest.raises(RootExpiredError, match="in the future"):
         require_current(first(now=NOW + DAY).current.root, NOW)
+
+
+@pytest.mark.parametrize(("early", "expired"), [(timedelta(microseconds=1), False), (timedelta(0), True)])
+def test_expiry_in_another_time_zone_is_the_same_moment(early, expired):
+    moment = (NOW + YEAR - early).astimezone(timezone(timedelta(hours=14)))
+    if not expired:
+        require_current(first().current.root, moment)
+        return
+    with pytest.raises(RootExpiredError, match="expired at"):
+        require_current(first().current.root, moment)
+
+
+def test_key_that_is_listed_twice_under_two_labels_is_refused():
+    twice = {"threshold": 2, "keys": [key_entry(A, label="one"), key_entry(A, label="two")]}
+    with pytest.raises(TrustRootError, match="roots names one entry twice"):
+        changed(begun(A, B), {"roots": twice}, now=NOW, lifetime=YEAR)
+
+
+def test_other_encoding_of_a_listed_key_is_no_second_key():
+    point = load_der_public_key(P256.public.der).public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    header = bytes.fromhex("3039301306072a8648ce3d020106082a8648ce3d030107032200")
+    again = {"publicKey": to_base64(header + point)}
+    with pytest.raises(TrustRootError, match="public key"):
+        changed(begun(A), {"roots": {"threshold": 2, "keys": [key_entry(P256), again]}}, now=NOW, lifetime=YEAR)
+
+
+def test_signature_of_one_key_does_not_count_for_another():
+    good = first(A, B, threshold=2).current
+    (one, signature), (two, _) = good.signatures
+    with pytest.raises(RootSignatureError, match="is wrong"):
+        require_history(RootFile((SignedRoot(good.root, ((one, signature), (two, signature))),)), None)

@@ -8,6 +8,7 @@ from tests.unit.verifier.forge import NOW
 from tests.unit.verifier.trustroot.factory import DAY, A, B, begun, first, following, full, revocation, signed
 
 from zkinfer.verifier.errors import InputError, MalformedRootError, TrustRootError
+from zkinfer.verifier.statement import to_base64
 from zkinfer.verifier.trustroot.rotation import require_history
 from zkinfer.verifier.trustroot.signed import MAX_VERSIONS, RootFile, SignedRoot
 
@@ -127,3 +128,36 @@ def test_file_without_or_with_too_many_versions_is_refused():
 
 def test_signatures_in_any_order_give_one_file():
     assert signed(begun(A, B), A, B) == signed(begun(A, B), B, A)
+
+
+@pytest.mark.parametrize(
+    "number", ["01", "1.0", "1e0", "+1", "-1", "0", "true", '"1"', "null", "9223372036854775808", str((1 << 31) + 1)]
+)
+def test_version_in_another_spelling_is_refused(number):
+    payload = full(A).current.payload.replace(b'"version":1}', f'"version":{number}}}'.encode())
+    assert payload != full(A).current.payload
+    with pytest.raises(MalformedRootError):
+        SignedRoot.from_bytes(envelope(payload=to_base64(payload)))
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        "2027-11-21T12:00:00+00:00",
+        "2027-11-21T12:00:00",
+        "2027-11-21T12:00:00.5Z",
+        "2027-11-21T12:00:60Z",
+        "2027-11-21t12:00:00z",
+        "2027-11-21 12:00:00Z",
+        "2027-1-21T12:00:00Z",
+        "2027-11-21T24:00:00Z",
+        "2027-11-21T12:00:00Z\n",
+        "\u0662027-11-21T12:00:00Z",
+        "99999-11-21T12:00:00Z",
+    ],
+)
+def test_expiry_in_another_spelling_or_time_zone_is_refused(time):
+    content = json.loads(full(A).current.payload) | {"expires": time}
+    payload = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    with pytest.raises(MalformedRootError):
+        SignedRoot.from_bytes(envelope(payload=to_base64(payload)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from zkinfer.circuits.errors import InputError, why
 from zkinfer.circuits.storage import (
@@ -22,7 +22,7 @@ from zkinfer.circuits.storage import (
 )
 from zkinfer.verifier.errors import MalformedAttestationError, MalformedRootError, RootExpiredError, TrustRootError
 from zkinfer.verifier.statement import load_document, read_document, read_time, write_document, write_time
-from zkinfer.verifier.trustroot.document import Time
+from zkinfer.verifier.trustroot.document import RootName, Time
 from zkinfer.verifier.trustroot.rotation import require_current, require_fingerprint, require_history
 from zkinfer.verifier.trustroot.signed import MAX_BYTES, SignedRoot
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 _NOTE_AGAIN: Final = timedelta(hours=1)
 _CLOCK_TOLERANCE: Final = timedelta(days=1)
 _FORGET: Final = "zkinfer trust forget"
+_NAME: Final = TypeAdapter(RootName)
 
 
 class _Document(BaseModel):
@@ -63,23 +64,28 @@ class Pins:
         """The pin of a root; None if it was never accepted.
 
         Raises:
-            TrustRootError: the pin is damaged.
-            InputError: other users can write to it.
+            TrustRootError: the pin is damaged, or the name is no name.
+            InputError: it cannot be read, or other users can write to it.
         """
-        path = self.folder / f"{name}.json"
-        if not path.exists():
+        path = self._path(name)
+        try:
+            path.lstat()  # a link that leads nowhere is a lost pin, not a first use
+        except FileNotFoundError:
             return None
+        except OSError as err:
+            raise InputError(f"{path} cannot be read: {why(err)}.") from err
         ensure_private_dir(self.folder)
         refuse_shared_file(path)
         try:
             data = read_file(path, max_bytes=2 * MAX_BYTES)
             load_document(data, what="pin", max_bytes=2 * MAX_BYTES)
             document = read_document(data, _Document, what="pin")
-            return Pin(SignedRoot.from_bytes(document.root.encode()), read_time(document.used))
+            signed = SignedRoot.from_bytes(document.root.encode())
         except (MalformedAttestationError, MalformedRootError) as err:
-            raise TrustRootError(
-                f"{path} is damaged. {err.cause}", f"Compare the root's keys with its publisher's, then run: {_FORGET}"
-            ) from err
+            raise _damaged(path, err.cause) from err
+        if signed.root.name != name:
+            raise _damaged(path, f"It is that of the trust root {signed.root.name}.")
+        return Pin(signed, read_time(document.used))
 
     def accept(
         self, file: RootFile, now: datetime, *, expired_too: bool = False, fingerprint: str | None = None
@@ -114,7 +120,7 @@ class Pins:
 
     def forget(self, name: str) -> None:
         """Remove a pin, so that the next file of this name is a first use; raises TrustRootError if there is none."""
-        path = self.folder / f"{name}.json"
+        path = self._path(name)
         with exclusive_lock(ensure_private_dir(self.folder) / ".lock"):
             try:
                 path.unlink()
@@ -127,15 +133,28 @@ class Pins:
         """The names of the accepted roots."""
         return sorted(path.stem for path in self.folder.glob("*.json"))
 
+    def _path(self, name: str) -> Path:
+        """The file of a pin; raises TrustRootError for a text that names no trust root, such as a path."""
+        try:
+            return self.folder / f"{_NAME.validate_python(name)}.json"
+        except ValidationError as err:
+            raise TrustRootError(f"{name[:80]!r} is not the name of a trust root.", "See: zkinfer trust list") from err
+
     def _remember(self, signed: SignedRoot, pin: Pin | None, now: datetime) -> None:
         if pin is not None and pin.signed.digest == signed.digest and now - pin.used < _NOTE_AGAIN:
             return
         document = _Document(used=write_time(now), root=signed.to_bytes().decode())
-        path = self.folder / f"{signed.root.name}.json"
+        path = self._path(signed.root.name)
         try:
             write_atomically(path, write_document(document), mode=0o600)
         except OSError as err:
             raise InputError(f"{path} cannot be written: {why(err)}.") from err
+
+
+def _damaged(path: Path, why_: str) -> TrustRootError:
+    return TrustRootError(
+        f"{path} is damaged. {why_}", f"Compare the root's keys with its publisher's, then run: {_FORGET} {path.stem}"
+    )
 
 
 def _require_clock(pin: Pin, now: datetime) -> None:
