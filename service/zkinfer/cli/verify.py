@@ -30,7 +30,7 @@ from zkinfer.cli.console import (
 )
 from zkinfer.cli.options import AcceptEngine, AsJson, AttestationFile
 from zkinfer.cli.trust.audit import RootFingerprint
-from zkinfer.cli.trust.basis import At, Basis, LogProofFile, TrustRootFile
+from zkinfer.cli.trust.basis import At, Basis, LogCheckpointFile, LogConsistencyFile, LogProofFile, TrustRootFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,6 +105,8 @@ def verify_command(
     root_fingerprint: RootFingerprint = None,
     at: At = None,
     log_proof: LogProofFile = None,
+    log_checkpoint: LogCheckpointFile = None,
+    log_consistency: LogConsistencyFile = None,
     rpc: Rpcs = None,
     rpc_file: RpcFiles = None,
     ledger: LedgerAddress = None,
@@ -132,7 +134,7 @@ def verify_command(
         second_opinion=second_opinion,
         reports=report or [],
         chain=ChainOptions(rpc or [], rpc_file or [], ledger, deployment, request, confirmations),
-        basis=Basis(trust_root, at, log_proof, root_fingerprint),
+        basis=Basis(trust_root, at, log_proof, root_fingerprint, log_checkpoint, log_consistency),
     )
     with exit_on_error(as_json=as_json):
         refuse_unwritable_reports(required.reports)

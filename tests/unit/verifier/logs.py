@@ -34,6 +34,18 @@ def path_of(index: int, entries: list[bytes]) -> list[bytes]:
     return [*path_of(index - half, entries[half:]), tree_hash(entries[:half])]
 
 
+def consistency_of(old: int, entries: list[bytes], *, whole: bool = True) -> list[bytes]:
+    """SUBPROOF of RFC 9162, 2.1.4.1; for `old` of 0 empty, as every tree begins with the empty one."""
+    if old == len(entries):
+        return [] if whole else [tree_hash(entries)]
+    if old == 0:
+        return []
+    half = split(len(entries))
+    if old <= half:
+        return [*consistency_of(old, entries[:half], whole=whole), tree_hash(entries[half:])]
+    return [*consistency_of(old - half, entries[half:], whole=False), tree_hash(entries[:half])]
+
+
 def split(count: int) -> int:
     """The largest power of two below `count`."""
     return 1 << (count - 1).bit_length() - 1
@@ -55,10 +67,19 @@ def note(body: str, key, name: str) -> str:
     return f"{body}\n\N{EM DASH} {name} {text(key_id + signature)}\n"
 
 
+def checkpoint_text(entries: list[bytes], key, origin: str) -> str:
+    return note(f"{origin}\n{len(entries)}\n{text(tree_hash(entries))}\n", key, origin)
+
+
 def proof_text(entries: list[bytes], index: int, key, origin: str) -> str:
-    body = f"{origin}\n{len(entries)}\n{text(tree_hash(entries))}\n"
     lines = [FORMAT, f"index {index}", *map(text, path_of(index, entries))]
-    return "\n".join(lines) + "\n\n" + note(body, key, origin)
+    return "\n".join(lines) + "\n\n" + checkpoint_text(entries, key, origin)
+
+
+def consistency_text(old: int, entries: list[bytes], key, origin: str) -> str:
+    """The body of an add-checkpoint request of https://c2sp.org/tlog-witness."""
+    lines = [f"old {old}", *map(text, consistency_of(old, entries))]
+    return "\n".join(lines) + "\n\n" + checkpoint_text(entries, key, origin)
 
 
 def entries_with(digest, index: int = 3, size: int = 7) -> list[bytes]:

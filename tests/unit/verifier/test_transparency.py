@@ -202,3 +202,43 @@ def test_signature_that_is_not_der_is_refused():
     broken = replace(proof, checkpoint=replace(proof.checkpoint, signatures=((name, data[:4] + bytes(70)),)))
     with pytest.raises(ZkinferError, match="is wrong"):
         require_logged(ATTESTATION, broken, {ORIGIN: P256.public})
+
+
+@pytest.mark.parametrize("size", [0, 1, 3])
+def test_index_outside_of_the_tree_is_refused(size):
+    path = tuple(logs.path_of(0, logs.entries_with(ATTESTATION, 0, size))) if size else ()
+    with pytest.raises(NotLoggedError, match=f"The log has {size} entries, so none of them is number {size}"):
+        root_of(leaf_hash(entry_for(ATTESTATION)), size, size, path)
+
+
+def test_checkpoint_of_the_empty_log_holds_nothing():
+    note = logs.checkpoint_text([], OWNER, ORIGIN)
+    with pytest.raises(NotLoggedError, match="The log has 0 entries"):
+        require_logged(ATTESTATION, LogProof(0, (), Checkpoint.parse(note)), LOGS)
+
+
+@pytest.mark.parametrize("size", [4, 9, 1 << 63])
+def test_signed_checkpoint_of_a_size_with_another_path_is_refused(size):
+    body = PROOF.checkpoint.text.replace("\n7\n", f"\n{size}\n")
+    other = Checkpoint.parse(logs.note(body, OWNER, ORIGIN))
+    with pytest.raises(NotLoggedError, match="than the path to the entry"):
+        require_logged(ATTESTATION, replace(PROOF, checkpoint=other), LOGS)
+
+
+def test_signed_checkpoint_of_another_tree_is_refused():
+    other = Checkpoint.parse(logs.checkpoint_text(logs.entries_with(sha256(b"another")), OWNER, ORIGIN))
+    with pytest.raises(NotLoggedError, match="does not lead from"):
+        require_logged(ATTESTATION, replace(PROOF, checkpoint=other), LOGS)
+
+
+@pytest.mark.parametrize("rest", ["", "\n", "\n\n", "\N{EM DASH} a \n", "\N{EM DASH} a AAAAAA==\n"])
+def test_checkpoint_without_a_signature_is_refused(rest):
+    with pytest.raises(NotLoggedError, match="malformed"):
+        Checkpoint.parse(f"{PROOF.checkpoint.text}\n{rest}")
+
+
+def test_checkpoint_with_a_witness_alone_is_refused():
+    body, key_and_signature = PROOF.checkpoint.text, bytes(68)
+    note = f"{body}\n\N{EM DASH} witness.example {logs.text(key_and_signature)}\n"
+    with pytest.raises(NotLoggedError, match="not signed by the trusted key"):
+        require_logged(ATTESTATION, replace(PROOF, checkpoint=Checkpoint.parse(note)), LOGS)

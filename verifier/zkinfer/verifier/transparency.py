@@ -37,6 +37,7 @@ FORMAT: Final = "c2sp.org/tlog-proof@v1"
 MAX_BYTES: Final = 1 << 16
 MAX_PATH: Final = 64
 _HASH_BYTES: Final = 32
+_KEY_ID_BYTES: Final = 4
 _ED25519: Final = b"\x01"
 _DER: Final = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 _ALTERED: Final = "Ask for a new proof: it was altered, or belongs to another attestation or log."
@@ -71,12 +72,12 @@ class Checkpoint:
         text, separator, rest = note.rpartition("\n\n")
         lines = text.split("\n")
         if not separator or not rest.endswith("\n") or len(lines) < 3 or not lines[0]:
-            raise _malformed("the checkpoint is not a signed note")
+            raise malformed("the checkpoint is not a signed note")
         if any(ord(character) < 0x20 and character != "\n" for character in note):
-            raise _malformed("the checkpoint has a control character")
-        size, root_hash = _number(lines[1]), _decoded(lines[2], "root hash")
+            raise malformed("the checkpoint has a control character")
+        size, root_hash = number(lines[1]), _decoded(lines[2], "root hash")
         if len(root_hash) != _HASH_BYTES:
-            raise _malformed("the root hash has not 32 bytes")
+            raise malformed("the root hash has not 32 bytes")
         return cls(text + "\n", lines[0], size, root_hash, tuple(map(_signature, rest[:-1].split("\n"))))
 
     def require_signature(self, key: PublicKey) -> None:
@@ -109,23 +110,16 @@ class LogProof:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Parse a proof file; raises NotLoggedError."""
-        if len(data) > MAX_BYTES:
-            raise _malformed(f"it exceeds {MAX_BYTES:,} bytes")
-        try:
-            head, separator, note = data.decode().partition("\n\n")
-        except UnicodeDecodeError as err:
-            raise _malformed("it is not text in UTF-8") from err
+        head, separator, note = decoded_text(data).partition("\n\n")
         first, *lines = head.split("\n")
         if first != FORMAT or not separator:
-            raise _malformed(f"it does not begin with {FORMAT}, or has no checkpoint")
+            raise malformed(f"it does not begin with {FORMAT}, or has no checkpoint")
         if lines and lines[0].startswith("extra "):  # not authenticated, and not used
             del lines[0]
         if not lines or not lines[0].startswith("index "):
-            raise _malformed("it has no index")
-        path = tuple(_decoded(line, "hash") for line in lines[1:])
-        if len(path) > MAX_PATH or any(len(one) != _HASH_BYTES for one in path):
-            raise _malformed("its path is too long, or a hash has not 32 bytes")
-        return cls(_number(lines[0].removeprefix("index ")), path, Checkpoint.parse(note))
+            raise malformed("it has no index")
+        index = number(lines[0].removeprefix("index "))
+        return cls(index, decoded_hashes(lines[1:]), Checkpoint.parse(note))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -169,17 +163,17 @@ def root_of(leaf: bytes, index: int, size: int, path: tuple[bytes, ...]) -> byte
     """
     if not 0 <= index < size:
         raise NotLoggedError(f"The log has {size} entries, so none of them is number {index}.", _ALTERED)
-    number, last, found = index, size - 1, leaf
+    place, last, found = index, size - 1, leaf
     for sibling in path:
         if last == 0:
             raise NotLoggedError("The proof is longer than the path to the entry.", _ALTERED)
-        if number & 1 or number == last:
+        if place & 1 or place == last:
             found = node_hash(sibling, found)
-            while number and not number & 1:
-                number, last = number >> 1, last >> 1
+            while place and not place & 1:
+                place, last = place >> 1, last >> 1
         else:
             found = node_hash(found, sibling)
-        number, last = number >> 1, last >> 1
+        place, last = place >> 1, last >> 1
     if last:
         raise NotLoggedError("The proof is shorter than the path to the entry.", _ALTERED)
     return found
@@ -233,13 +227,35 @@ def _raw(signature: bytes, key: PublicKey) -> bytes:
 def _signature(line: str) -> tuple[str, bytes]:
     parts = line.split(" ")
     if len(parts) != 3 or parts[0] != "\N{EM DASH}" or not parts[1]:
-        raise _malformed("a signature line of the checkpoint is malformed")
-    return parts[1], _decoded(parts[2], "signature")
+        raise malformed("a signature line of the checkpoint is malformed")
+    data = _decoded(parts[2], "signature")
+    if len(data) <= _KEY_ID_BYTES:
+        raise malformed("a signature line of the checkpoint has no signature")
+    return parts[1], data
 
 
-def _number(text: str) -> int:
+def decoded_text(data: bytes) -> str:
+    """The text of a file; raises NotLoggedError if it is too large or not UTF-8."""
+    if len(data) > MAX_BYTES:
+        raise malformed(f"it exceeds {MAX_BYTES:,} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as err:
+        raise malformed("it is not text in UTF-8") from err
+
+
+def decoded_hashes(lines: list[str]) -> tuple[bytes, ...]:
+    """The hashes of a path in base64; raises NotLoggedError if one is malformed, or there are too many."""
+    path = tuple(_decoded(line, "hash") for line in lines)
+    if len(path) > MAX_PATH or any(len(one) != _HASH_BYTES for one in path):
+        raise malformed("its path is too long, or a hash has not 32 bytes")
+    return path
+
+
+def number(text: str) -> int:
+    """A number in decimal without leading zeros; raises NotLoggedError for anything else."""
     if not (text.isascii() and text.isdecimal() and len(text) <= 19 and (text == "0" or text[0] != "0")):
-        raise _malformed("a number is not in decimal without leading zeros")
+        raise malformed("a number is not in decimal without leading zeros")
     return int(text)
 
 
@@ -247,8 +263,12 @@ def _decoded(text: str, what: str) -> bytes:
     try:
         return from_base64(text, what)
     except MalformedAttestationError as err:
-        raise _malformed(f"a {what} is not canonical base64") from err
+        raise malformed(f"a {what} is not canonical base64") from err
 
 
-def _malformed(why: str) -> NotLoggedError:
-    return NotLoggedError(f"The log proof is malformed: {why}.", f"It must be in the format {FORMAT}.")
+def malformed(why: str) -> NotLoggedError:
+    """The error about a file that is no proof or checkpoint."""
+    return NotLoggedError(
+        f"The log proof is malformed: {why}.",
+        f"A proof must be in the format {FORMAT}, a checkpoint or proof of consistency as c2sp.org describes them.",
+    )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from zkinfer.verifier import ChainRecord, Policy
+    from zkinfer.verifier.consistency import KnownCheckpoint
     from zkinfer.verifier.trustroot.signed import RootFile
 
 TrustRootFile = Annotated[
@@ -37,6 +38,19 @@ LogProofFile = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Require a log of the trust root to hold the attestation; its inclusion proof."),
 ]
+LogCheckpointFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Require that the log shows you what it shows others: its checkpoint that you have from elsewhere.",
+    ),
+]
+LogConsistencyFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help="The log's proof that the two checkpoints are consistent, if their sizes differ."
+    ),
+]
 
 
 @dataclass(slots=True)
@@ -48,12 +62,16 @@ class Basis:
         at: as of when to verify; None is now.
         log_proof: the file of a proof that a log holds the attestation.
         fingerprint: that the root keys of the trust root must have.
+        log_checkpoint: the file of a checkpoint from elsewhere, with which that of the proof must be consistent.
+        log_consistency: the file of the proof of it, if their sizes differ.
     """
 
     root: Path | None = None
     at: datetime | None = None
     log_proof: Path | None = None
     fingerprint: str | None = None
+    log_checkpoint: Path | None = None
+    log_consistency: Path | None = None
     _file: RootFile | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -62,6 +80,10 @@ class Basis:
             raise typer.BadParameter("--log-proof needs --trust-root, which lists the logs")
         if self.fingerprint is not None and self.root is None:
             raise typer.BadParameter("--root-fingerprint needs --trust-root, the file that must have it")
+        if self.log_checkpoint is not None and self.log_proof is None:
+            raise typer.BadParameter("--log-checkpoint needs --log-proof, whose checkpoint it is compared with")
+        if self.log_consistency is not None and self.log_checkpoint is None:
+            raise typer.BadParameter("--log-consistency needs --log-checkpoint, one of the two that it compares")
         if self.at is not None and self.at > datetime.now(UTC):
             raise typer.BadParameter("--at is in the future")
 
@@ -102,7 +124,7 @@ class Basis:
 
         Raises:
             RootExpiredError: no version of the root was in force.
-            NotLoggedError: the proof of the log is malformed.
+            NotLoggedError: a proof or checkpoint of the log is malformed.
         """
         from zkinfer.verifier import NotMadeAfter
         from zkinfer.verifier.transparency import LogProof
@@ -111,8 +133,15 @@ class Basis:
         found: list[Policy] = [] if self.at is None else [NotMadeAfter(self.at)]
         if self._file is not None:
             proof = None if self.log_proof is None else LogProof.read(self.log_proof)
-            found.append(root_policy(self._file, self.now(), proof))
+            found.append(root_policy(self._file, self.now(), proof, self._known_checkpoint()))
         return found
+
+    def _known_checkpoint(self) -> KnownCheckpoint | None:
+        if self.log_checkpoint is None:
+            return None
+        from zkinfer.verifier.consistency import KnownCheckpoint
+
+        return KnownCheckpoint.read(self.log_checkpoint, self.log_consistency)
 
     def listed(self, record: ChainRecord | None) -> ChainRecord | None:
         """The record of a chain, which counts only if the trust root lists its ledger; raises RootExpiredError."""
@@ -144,8 +173,14 @@ class Basis:
         from zkinfer.verifier.statement import write_time
 
         at = None if self.at is None else write_time(self.at)
-        expected = self.fingerprint
-        return {"--trust-root": self.root, "--root-fingerprint": expected, "--at": at, "--log-proof": self.log_proof}
+        return {
+            "--trust-root": self.root,
+            "--root-fingerprint": self.fingerprint,
+            "--at": at,
+            "--log-proof": self.log_proof,
+            "--log-checkpoint": self.log_checkpoint,
+            "--log-consistency": self.log_consistency,
+        }
 
     def report(self) -> dict[str, Any]:
         """The part of the JSON report about it."""

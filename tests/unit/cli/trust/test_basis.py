@@ -72,6 +72,8 @@ def test_options_of_the_command_are_kept_for_the_report(opened, tmp_path):
         "--root-fingerprint": None,
         "--at": "2026-11-22T12:00:00Z",
         "--log-proof": tmp_path / "a",
+        "--log-checkpoint": None,
+        "--log-consistency": None,
     }
 
 
@@ -103,6 +105,26 @@ def test_log_proof_is_handed_to_the_policy(opened, tmp_path):
     (tmp_path / "a.tlog-proof").write_text(text)
     (policy,) = opened(full(A), log_proof=tmp_path / "a.tlog-proof")[0].policies()
     assert policy.policies[1].log_proof.index == 3
+
+
+def test_known_checkpoint_is_handed_to_the_policy(opened, tmp_path):
+    entries = logs.entries_with(Digest.parse(OTHER))
+    (tmp_path / "a").write_text(logs.proof_text(entries, 3, LOG, "log.example/1"))
+    (tmp_path / "b").write_text(logs.checkpoint_text(entries[:5], LOG, "log.example/1"))
+    (tmp_path / "c").write_text(logs.consistency_text(5, entries, LOG, "log.example/1"))
+    files = {"log_proof": tmp_path / "a", "log_checkpoint": tmp_path / "b", "log_consistency": tmp_path / "c"}
+    (policy,) = opened(full(A), **files)[0].policies()
+    known = policy.policies[1].known
+    assert (known.checkpoint.size, known.proof.old_size, known.proof.newer.size) == (5, 5, 7)
+
+
+@pytest.mark.parametrize(
+    ("options", "needed"),
+    [({"log_checkpoint": Path("a")}, "--log-proof"), ({"log_consistency": Path("a")}, "--log-checkpoint")],
+)
+def test_option_about_a_log_without_what_it_compares_is_refused(options, needed):
+    with pytest.raises(typer.BadParameter, match=f"needs {needed}"):
+        Basis(Path("r"), **options)
 
 
 def test_malformed_log_proof_is_refused(opened, tmp_path):

@@ -8,8 +8,10 @@ from tests.unit.verifier.trustroot.factory import CIRCUIT, DAY, LOG, OTHER, YEAR
 from tests.unit.verifier.trustroot.factory import following as next_version
 
 from zkinfer.verifier import AllOf, EngineIs, PolicyRefusedError
+from zkinfer.verifier.consistency import KnownCheckpoint
 from zkinfer.verifier.errors import NotLoggedError, RevokedError, RootExpiredError
 from zkinfer.verifier.statement import write_time
+from zkinfer.verifier.transparency import Checkpoint
 from zkinfer.verifier.trustroot.accepted import AcceptedByRoot, ListedRecord, in_force, root_policy
 
 BEFORE, AFTER = write_time(NOW - DAY), write_time(NOW + DAY)
@@ -206,6 +208,20 @@ def test_proof_of_a_log_that_the_root_does_not_list_is_refused(inference, trusti
     proof = logs.proof_of(inference.attestation_digest, LOG, "log.example/2")
     with pytest.raises(NotLoggedError, match=r"is not trusted; trusted are: log\.example/1"):
         AcceptedByRoot(trusting(), proof).check(inference, NOW)
+
+
+def test_checkpoint_from_elsewhere_must_be_consistent_with_the_proofs(inference, trusting):
+    proof = logs.proof_of(inference.attestation_digest, LOG, "log.example/1")
+    AcceptedByRoot(trusting(), proof, KnownCheckpoint(proof.checkpoint)).check(inference, NOW)
+    other = Checkpoint.parse(logs.checkpoint_text([b"another"] * 7, LOG, "log.example/1"))
+    with pytest.raises(NotLoggedError, match="has a split view"):
+        AcceptedByRoot(trusting(), proof, KnownCheckpoint(other)).check(inference, NOW)
+
+
+def test_checkpoint_from_elsewhere_without_a_proof_is_refused(inference, trusting):
+    known = KnownCheckpoint(logs.proof_of(inference.attestation_digest, LOG, "log.example/1").checkpoint)
+    with pytest.raises(NotLoggedError, match="requires a proof"):
+        AcceptedByRoot(trusting(), None, known).check(inference, NOW)
 
 
 # --- records of chains

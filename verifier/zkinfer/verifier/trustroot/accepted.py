@@ -20,6 +20,7 @@ from zkinfer.verifier.trustroot.rotation import require_current
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from zkinfer.verifier.consistency import KnownCheckpoint
     from zkinfer.verifier.inference import ChainRecord, ProvenAnswer, RecordedAnswer, VerifiedInference
     from zkinfer.verifier.policy import Policy
     from zkinfer.verifier.transparency import LogProof
@@ -45,19 +46,22 @@ def in_force(file: RootFile, moment: datetime) -> TrustRoot:
     return issued[-1]
 
 
-def root_policy(file: RootFile, moment: datetime, log_proof: LogProof | None = None) -> Policy:
+def root_policy(
+    file: RootFile, moment: datetime, log_proof: LogProof | None = None, known: KnownCheckpoint | None = None
+) -> Policy:
     """The policy of a root whose signatures were verified.
 
     Args:
         file: its versions.
         moment: as of when to verify; the verifier's clock must say the same.
         log_proof: a proof that a transparency log of the root holds the attestation.
+        known: a checkpoint from elsewhere, with which that of the proof must be consistent.
 
     Raises:
         RootExpiredError: no version was in force.
     """
     root = in_force(file, moment)
-    accepted = AcceptedByRoot(file, log_proof)
+    accepted = AcceptedByRoot(file, log_proof, known)
     return AllOf(EngineIs(*root.engines), accepted) if root.engines else accepted
 
 
@@ -68,10 +72,12 @@ class AcceptedByRoot:
     Args:
         file: the versions of the root.
         log_proof: required if the root demands a transparency log, and checked if given.
+        known: a checkpoint from elsewhere, with which that of the proof must be consistent.
     """
 
     file: RootFile
     log_proof: LogProof | None = None
+    known: KnownCheckpoint | None = None
 
     def check(self, inference: VerifiedInference, now: datetime) -> None:
         """Check as of `now`.
@@ -88,8 +94,8 @@ class AcceptedByRoot:
         _require_model(root, inference, now)
         _require_signer(root, inference, now)
         _require_surroundings(root, inference)
-        if root.log_required or self.log_proof is not None:
-            _require_log(root, inference, self.log_proof)
+        if root.log_required or self.log_proof is not None or self.known is not None:
+            _require_log(root, inference, self.log_proof, self.known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,10 +187,15 @@ def _require_surroundings(root: TrustRoot, inference: VerifiedInference) -> None
         raise PolicyRefusedError(f"The trust root {root.name} does not list the chain {chain} of the request.")
 
 
-def _require_log(root: TrustRoot, inference: VerifiedInference, proof: LogProof | None) -> None:
+def _require_log(
+    root: TrustRoot, inference: VerifiedInference, proof: LogProof | None, known: KnownCheckpoint | None
+) -> None:
     if proof is None:
         raise NotLoggedError(
             f"The trust root {root.name} requires a proof that a transparency log holds the attestation.",
             "Give its file with --log-proof.",
         )
-    require_logged(inference.attestation_digest, proof, {log.origin: log.key for log in root.logs})
+    keys = {log.origin: log.key for log in root.logs}
+    require_logged(inference.attestation_digest, proof, keys)
+    if known is not None:
+        known.require_same_log(proof.checkpoint, keys[proof.checkpoint.origin])
