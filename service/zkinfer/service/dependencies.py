@@ -23,8 +23,10 @@ from zkinfer.service.errors import SettingsError, StateInUseError
 from zkinfer.service.limits import CostEstimator
 from zkinfer.service.logs import format_of
 from zkinfer.service.metrics import Metrics
+from zkinfer.service.trust_root import ServerTrustRoot
 from zkinfer.service.verification import VerificationService
 from zkinfer.verifier import is_encrypted, load_signing_key
+from zkinfer.verifier.trustroot.pins import Pins
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -131,6 +133,15 @@ class Dependencies:
         return "sync" if short and self.capacity.workers else "async"
 
 
+def trust_root_of(settings: Settings, home: Home) -> ServerTrustRoot | None:
+    """The configured trust root, read once so that the server does not start with an unusable one."""
+    if settings.trust.root is None or settings.trust.fingerprint is None:
+        return None
+    root = ServerTrustRoot(settings.trust.root, settings.trust.fingerprint, Pins(home.trust))
+    root.read()
+    return root
+
+
 @contextmanager
 def open_dependencies(
     settings: Settings,
@@ -164,6 +175,7 @@ def open_dependencies(
             home,
             max_concurrent=settings.limits.concurrent_verifications,
             seconds=settings.limits.verification_seconds,
+            trust_root=trust_root_of(settings, home),
             engines=engines,
         )
         stack.callback(verifications.close)

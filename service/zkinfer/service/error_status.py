@@ -20,7 +20,7 @@ from zkinfer.circuits import errors as domain
 from zkinfer.prover import errors as prover
 from zkinfer.service import errors as service
 from zkinfer.service.logs import error_fields, log
-from zkinfer.verifier.errors import EmptyPolicyError, KeyFileError, PolicyFileError, RefusedError
+from zkinfer.verifier.errors import EmptyPolicyError, KeyFileError, PolicyFileError, RefusedError, TrustRootError
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -80,6 +80,9 @@ _RULES: dict[type[Exception], StatusRule] = {
     prover.ModelUnavailableError: StatusRule(code_pb2.UNAVAILABLE),
     prover.BusyError: StatusRule(code_pb2.RESOURCE_EXHAUSTED),
     KeyFileError: StatusRule(code_pb2.INTERNAL, f"The server failed. {_SEE_LOG}."),
+    TrustRootError: StatusRule(
+        code_pb2.UNAVAILABLE, f"The server cannot use its trust root. {_SEE_LOG}.", retry_after=5.0
+    ),
     PolicyFileError: StatusRule(code_pb2.INVALID_ARGUMENT, field="policy"),
     RefusedError: StatusRule(code_pb2.INVALID_ARGUMENT, field="attestation"),
     EmptyPolicyError: StatusRule(code_pb2.INVALID_ARGUMENT, field="policy"),

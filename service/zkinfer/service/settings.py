@@ -155,6 +155,15 @@ class Proving(_Group):
     """Seconds that running calls and proofs get to finish when the server shuts down."""
 
 
+class Trust(_Group):
+    """What VerifyAttestation accepts at most, whatever the caller's policy says."""
+
+    root: Path | None = None
+    """File of a trust root (`zkinfer trust`), read again for every verification. Default: the caller's policy alone."""
+    fingerprint: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    """Fingerprint of its root keys, as `zkinfer trust show` prints it; required with `trust.root`."""
+
+
 class Log(_Group):
     """The log, on stderr."""
 
@@ -238,6 +247,7 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     queue: Queue = Queue()
     proving: Proving = Proving()
+    trust: Trust = Trust()
     log: Log = Log()
     telemetry: Telemetry = Telemetry()
     rest: Rest = Rest()
@@ -280,6 +290,8 @@ class Settings(BaseSettings):
             raise ValueError(f"limits.request_memory must be at least {_REQUESTS} times limits.message_bytes")
         if (self.tls.certificate is None) != (self.tls.key is None):
             raise ValueError("tls.certificate and tls.key belong together")
+        if (self.trust.root is None) != (self.trust.fingerprint is None):
+            raise ValueError("trust.root and trust.fingerprint belong together")
         if self.tls.client_ca and not self.tls.certificate:
             raise ValueError("tls.client_ca needs tls.certificate and tls.key")
         if self.tls.subjects is not None and not self.tls.client_ca:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from zkinfer.circuits.engines import production_engines
 from zkinfer.circuits.errors import CircuitError, InputError, StoppedError
+from zkinfer.circuits.recipe import INSECURE_DEV
 from zkinfer.circuits.sandbox.child import Limits, StopSignal, stoppable
 from zkinfer.circuits.sandbox.processes import yielding
 from zkinfer.circuits.storage import ensure_private_dir, private_directory
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.digest import Digest
     from zkinfer.circuits.engines.base import Engine
     from zkinfer.circuits.home import Home
+    from zkinfer.service.trust_root import ServerTrustRoot
     from zkinfer.verifier import Policy, Step, VerifiedInference
 
 _BUSY_SECONDS = 5.0
@@ -58,6 +60,7 @@ class VerificationService:
         seconds: time limit of one verification.
         engines: by id; None for the production engines.
         clock: monotonic, in seconds.
+        trust_root: what is accepted at most, whatever a caller's policy says; None for the policy alone.
     """
 
     def __init__(
@@ -68,7 +71,9 @@ class VerificationService:
         seconds: float = 120.0,
         engines: Mapping[str, Engine] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        trust_root: ServerTrustRoot | None = None,
     ) -> None:
+        self._trust_root = trust_root
         self._home = home
         self._max_concurrent = max_concurrent
         self._seconds = seconds
@@ -98,6 +103,7 @@ class VerificationService:
             TooManyRequestsError: too many verifications are running, or one of this caller's, or others were rejected
                 during this caller's last one, which took about as long as it has been since.
             SlowVerificationError: it took longer than the time limit.
+            TrustRootError: the server's trust root cannot be used.
             ZkinferError: as `Verifier.verify`.
         """
         self._require_place(caller)
@@ -153,21 +159,23 @@ class VerificationService:
         models: Mapping[Digest, Path],
         expected_inputs: Mapping[str, NDArray[np.generic]] | None,
     ) -> VerificationResult:
+        applied = None if self._trust_root is None else self._trust_root.read()
         trusted = Trusted(
             models=MappingProxyType(dict(models)),
             setups=self._home.setups,
             cache=self._home.rebuilt,
             engines=self._engines,
-            ceremonies=REAL_CEREMONIES,
+            ceremonies=REAL_CEREMONIES if applied is None else applied.ceremonies - {INSECURE_DEV},
             generates_dev_setups=False,
             unsafe_accept_fake_engine=self._fake,
         )
+        required = policy if applied is None else applied.narrowed(policy)
         _require_private(self._home.rebuilt)
         steps: list[Step] = []
         try:
             with stoppable(stop), yielding():
                 inference = Verifier(trusted=trusted).verify(
-                    attestation, policy, expected_inputs=expected_inputs, observer=steps.append
+                    attestation, required, expected_inputs=expected_inputs, observer=steps.append
                 )
         except StoppedError as err:
             if self._closed:

@@ -1,16 +1,27 @@
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.unit.verifier.trustroot.factory import A, B, first
 
 from zkinfer.circuits.errors import InputError, TooCostlyError
-from zkinfer.service.dependencies import Capacity, Dependencies, limits_for, locked_state, retry_policy_of
+from zkinfer.circuits.home import Home
+from zkinfer.service.dependencies import (
+    Capacity,
+    Dependencies,
+    limits_for,
+    locked_state,
+    retry_policy_of,
+    trust_root_of,
+)
 from zkinfer.service.errors import StateInUseError
 from zkinfer.service.identity import Identity, Rights
 from zkinfer.service.limits import CostEstimate
-from zkinfer.service.settings import ModelSettings, Proving, Queue, Settings
+from zkinfer.service.settings import ModelSettings, Proving, Queue, Settings, Trust
+from zkinfer.verifier import TrustRootError
 
 
 def test_second_server_is_refused_with_the_holder_named(tmp_path):
@@ -95,3 +106,20 @@ def test_waiting_for_short_proofs_can_be_turned_off():
         estimator=SimpleNamespace(of=lambda _: CostEstimate(1 << 20, 0.1, measured=True)),
     )
     assert Dependencies.proof_mode(dependencies, SimpleNamespace(name="digits")) == "async"
+
+
+def test_server_without_a_trust_root_relies_on_the_callers_policies(tmp_path):
+    assert trust_root_of(settings(), Home(tmp_path)) is None
+
+
+def test_server_does_not_start_with_an_unusable_trust_root(tmp_path):
+    file, path = first(A, now=datetime.now(UTC)), tmp_path / "root.json"
+    trust = Trust(root=path, fingerprint=file.current.root.fingerprint)
+    wanted = settings().model_copy(update={"trust": trust})
+    with pytest.raises(TrustRootError, match="cannot be read"):
+        trust_root_of(wanted, Home(tmp_path))
+    path.write_bytes(file.to_bytes())
+    assert trust_root_of(wanted, Home(tmp_path)).read().ceremonies == {"perpetual-powers-of-tau"}
+    path.write_bytes(first(B, now=datetime.now(UTC)).to_bytes())
+    with pytest.raises(TrustRootError, match="have the fingerprint"):
+        trust_root_of(wanted, Home(tmp_path))
