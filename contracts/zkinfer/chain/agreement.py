@@ -41,10 +41,12 @@ class AgreeingNodes:
     """The records of one ledger, which all nodes must tell alike; for `Verifier.verify`.
 
     Args:
-        nodes: at least two, of different operators.
+        nodes: at least two, of different operators; ValueError for fewer.
     """
 
     def __init__(self, nodes: Sequence[NamedRecord]) -> None:
+        if len(nodes) < 2:
+            raise ValueError("AgreeingNodes needs at least two nodes.")
         self._nodes = tuple(nodes)
 
     @classmethod

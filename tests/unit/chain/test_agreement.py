@@ -1,4 +1,7 @@
+import json
+import threading
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from tests.unit.chain.fake_chain import LEDGER, REQUEST, FakeBlocks, answer_stating, answer_to
@@ -92,3 +95,58 @@ def test_failing_node_is_named_and_nothing_is_accepted(method, monkeypatch):
     monkeypatch.setattr(broken, method, fail)
     with pytest.raises(NodeError, match=r"^Node 2 \(two\.example\): The node is busy\. Wait\.$"):
         agree(node(), broken)
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_fewer_than_two_nodes_cannot_agree(count):
+    with pytest.raises(ValueError, match="at least two nodes"):
+        agree(*[node()] * count)
+
+
+# --- nodes that cannot be used, over HTTP
+
+
+@pytest.fixture
+def answering():
+    """Start a node that gives every call this status and result; returns its URL."""
+    servers = []
+
+    def start(status, result):
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = json.dumps({"jsonrpc": "2.0", "id": asked["id"]} | result).encode()
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://127.0.0.1:{server.server_port}/5ec4e7"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.mark.parametrize(
+    ("status", "result"),
+    [
+        (401, {"result": "0x1"}),
+        (200, {"error": {"code": -32005, "message": "daily request count exceeded"}}),
+        (200, {"error": {"code": -32000, "message": "missing trie node: state is pruned"}}),
+        (200, {"result": None}),
+        (200, {"result": "no number"}),
+    ],
+)
+def test_node_that_cannot_be_used_is_named_by_its_host_alone(answering, status, result):
+    nodes = AgreeingNodes.connect([answering(status, result), "https://two.example/5ec4e7"], LEDGER)
+    with pytest.raises(NodeError, match=r"^Node 1 \(127\.0\.0\.1\): ") as caught:
+        nodes.agree(answer_to(REQUEST))
+    assert "5ec4e7" not in str(caught.value)
