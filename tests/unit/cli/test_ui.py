@@ -133,3 +133,9 @@ def test_unusable_chain_is_refused_before_the_page_starts(options, cause):
     assert result.exit_code == 1
     assert cause in result.output
     assert "s3cret" not in result.output
+
+
+def test_node_given_twice_is_refused():
+    done = ui("--rpc", "https://node.example/5ec4e7", "--rpc-file", "node.url", "--ledger", "0x" + "1e" * 20)
+    assert (done.exit_code, "exclude each other" in done.stderr) == (2, True)
+    assert "5ec4e7" not in done.output
