@@ -131,4 +131,4 @@ def _one_schema(field: FieldDescriptor, schemas: dict[str, Any]) -> dict[str, An
         return {"type": "number"}
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
         return {"type": "boolean"}
-    return {"type": "string"}
+    return {"type": "string"} | ({"contentEncoding": "base64"} if field.type == FieldDescriptor.TYPE_BYTES else {})

@@ -178,6 +178,16 @@ class Handlers:
         await self.servicers.operations.DeleteOperation(asked, _context(request))
         return Answer(204)
 
+    async def create_proof(self, request: HttpRequest, asked: proofs_pb2.CreateProofRequest) -> Answer:
+        """The answer of a model, and the operation that proves it."""
+        request.query()
+        return _json(document_of(await self.servicers.proofs.CreateProof(asked, _context(request))))
+
+    async def verify(self, request: HttpRequest, asked: proofs_pb2.VerifyAttestationRequest) -> Answer:
+        """What an attestation proves; a rejection is a problem."""
+        request.query()
+        return _json(document_of(await self.servicers.proofs.VerifyAttestation(asked, _context(request))))
+
     async def attestation(self, request: HttpRequest, _body: object) -> Answer:
         """The attestation of a finished operation, byte for byte."""
         asked = proofs_pb2.GetAttestationRequest(operation=_operation_of(request))

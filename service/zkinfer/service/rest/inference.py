@@ -6,43 +6,36 @@ Tensors become raw contents of the gRPC message, so the checks of names, shapes 
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 from dataclasses import dataclass
-from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, ValidationError
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, StrictStr
 
-from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import DataError
 from zkinfer.oip import messages
 from zkinfer.service.errors import BadFieldError, in_field
-from zkinfer.service.oip.tensors import datatype_named, from_raw, to_raw
+from zkinfer.service.oip.tensors import datatype_named, from_raw
+from zkinfer.service.rest.bodies import Document, count_values, decoded, read_document
+from zkinfer.service.rest.elements import raw_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from zkinfer.oip.messages import InferParameter, ModelInferRequest, ModelInferResponse
-    from zkinfer.service.oip.tensors import Array, Datatype
+    from zkinfer.service.oip.tensors import Datatype
 
 HEADER_LENGTH = "inference-header-content-length"
-MAX_ROWS = 1 << 16  # lists and objects in JSON, each of which costs as much as several numbers
 _INT64, _UINT64 = 1 << 63, 1 << 64
-_FEW_BYTES = 1 << 16
 _BINARY_SIZE, _BINARY, _BINARY_OUTPUT = "binary_data_size", "binary_data", "binary_data_output"
 
 Parameter = StrictBool | StrictInt | StrictFloat | StrictStr
 Parameters = dict[str, Parameter]
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, use_attribute_docstrings=True)
-
-
-class InputTensor(_Document):
+class InputTensor(Document):
     """One input."""
 
     name: str
@@ -50,32 +43,32 @@ class InputTensor(_Document):
     """The extent of every dimension."""
     datatype: str
     """BOOL, INT8 to INT64, UINT8 to UINT64, FP16, BF16, FP32 or FP64."""
-    parameters: Parameters = {}
+    parameters: Parameters = Field(default_factory=dict)
     """`binary_data_size`: the number of bytes of this tensor after the JSON, instead of `data`."""
     data: list[Any] | None = None
     """The elements in row-major order: flat, or nested as the shape says."""
 
 
-class RequestedOutput(_Document):
+class RequestedOutput(Document):
     """An output to return."""
 
     name: str
-    parameters: Parameters = {}
+    parameters: Parameters = Field(default_factory=dict)
     """`binary_data`: whether to return it after the JSON, as bytes."""
 
 
-class InferRequest(_Document):
+class InferRequest(Document):
     """A request for an inference."""
 
     id: str = ""
-    parameters: Parameters = {}
+    parameters: Parameters = Field(default_factory=dict)
     """Those of zkinfer begin with `zkinfer_`; `binary_data_output` returns all outputs as bytes. Others are ignored."""
     inputs: Annotated[list[InputTensor], Field(max_length=256)]
-    outputs: Annotated[list[RequestedOutput], Field(max_length=256)] = []
+    outputs: Annotated[list[RequestedOutput], Field(default_factory=list, max_length=256)]
     """Default: all outputs of the model."""
 
 
-class OutputTensor(_Document):
+class OutputTensor(Document):
     """One output, with `data` or, if it was requested as bytes, with the parameter `binary_data_size`."""
 
     name: str
@@ -86,7 +79,7 @@ class OutputTensor(_Document):
     """The elements in row-major order, flat."""
 
 
-class InferResponse(_Document):
+class InferResponse(Document):
     """The answer, and the reference to its proof."""
 
     model_name: str
@@ -133,22 +126,11 @@ class InferenceDecoder:
     def count_numbers(self, data: bytes) -> int:
         """An upper bound of the values in the JSON; raises DataError if it has too many, or too many lists."""
         text, _ = self._parts(data)
-        rows = text.count(b"[") + text.count(b"{")
-        if rows > MAX_ROWS:
-            raise DataError(f"The request has more than {MAX_ROWS:,} lists.", "Send data flat, or as binary data.")
-        values = text.count(b",") + rows
-        if values > canonical.MAX_VALUES:
-            raise DataError(
-                f"The request has more than {canonical.MAX_VALUES:,} values in JSON.",
-                "Send large tensors as binary data.",
-            )
-        return values + rows
+        return count_values(text)
 
     async def decode(self, data: bytes) -> Decoded:
         """Decode it, in a thread if it is large; raises JsonError, BadFieldError, DataError."""
-        if len(data) <= _FEW_BYTES:
-            return self._decoded(data)
-        return await asyncio.to_thread(self._decoded, data)
+        return await decoded(data, self._decoded)
 
     def _parts(self, data: bytes) -> tuple[bytes, bytes]:
         """The JSON, and what follows it."""
@@ -163,11 +145,7 @@ class InferenceDecoder:
 
     def _decoded(self, data: bytes) -> Decoded:
         text, tail = self._parts(data)
-        document = canonical.load(text, max_bytes=len(text), what="request")
-        try:
-            asked = InferRequest.model_validate(document)
-        except ValidationError as err:
-            raise _first_error(err) from err
+        asked = read_document(text, InferRequest)
         forms = _forms(asked)
         request = messages.ModelInferRequest(model_name=self.model, model_version=self.version, id=asked.id)
         _set_parameters(request.parameters, asked.parameters, "parameters")
@@ -184,12 +162,6 @@ class InferenceDecoder:
                 "body", f"{len(tail):,} bytes follow the last tensor.", "Give each tensor's length as binary_data_size."
             )
         return Decoded(request, forms)
-
-
-def _first_error(err: ValidationError) -> BadFieldError:
-    first = err.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in first["loc"]).lstrip(".")
-    return BadFieldError(place[:120] or "body", f"{first['msg']}.", "/openapi.json describes the request.")
 
 
 def _forms(asked: InferRequest) -> OutputForms:
@@ -236,7 +208,7 @@ def _content(tensor: InputTensor, tail: bytes) -> tuple[bytes, bytes]:
     if size is None and tensor.data is None and "shared_memory_region" not in tensor.parameters:
         raise DataError("It has neither data nor binary_data_size.", "Send the elements as one of them.")
     if size is None:
-        return _raw(tensor.data or [], tensor.shape, datatype_named(tensor.datatype)), tail
+        return raw_of(tensor.data or [], tensor.shape, datatype_named(tensor.datatype)), tail
     if tensor.data is not None:
         raise DataError("It has both data and binary_data_size.", "Send the elements as one of them.")
     if type(size) is not int or not 0 <= size <= len(tail):
@@ -244,61 +216,6 @@ def _content(tensor: InputTensor, tail: bytes) -> tuple[bytes, bytes]:
             f"Its binary_data_size is not a number from 0 to {len(tail):,}, the bytes that are left of the body."
         )
     return tail[:size], tail[size:]
-
-
-def _raw(data: list[Any], shape: Sequence[int], datatype: Datatype) -> bytes:
-    """The raw content of elements in JSON."""
-    flat = _flat(data, shape)
-    kinds = set(map(type, flat))
-    with in_field("data"):
-        if datatype.name == "BYTES":
-            _require(kinds, {str}, datatype)
-            return to_raw(np.array([text.encode() for text in flat], dtype=object), datatype)
-        if datatype.name == "BOOL":
-            _require(kinds, {bool}, datatype)
-            return to_raw(np.array(flat, dtype="?"), datatype)
-        is_float = datatype.code[1] == "f"
-        _require(kinds, {int, float} if is_float else {int}, datatype)
-        return to_raw(_floats(flat, datatype) if is_float else _integers(flat, datatype), datatype)
-
-
-def _flat(data: list[Any], shape: Sequence[int]) -> list[Any]:
-    """The elements of a flat or nested list; raises DataError if its nesting differs from the shape."""
-    extents: list[int] = []
-    while data and isinstance(data[0], list):
-        extents.append(len(data))
-        if len({len(row) if isinstance(row, list) else -1 for row in data}) > 1:
-            raise DataError("The rows of data differ in length.", "Nest it as the shape, or send it flat.")
-        data = list(chain.from_iterable(data))
-    if extents:
-        sizes = [*extents, len(data)]  # of every level, all rows together
-        nested = [sizes[0], *(below // above for above, below in pairwise(sizes))]
-        if nested != list(shape):
-            raise DataError(f"data is nested as {nested}, unlike the shape.", "Nest it as the shape, or send it flat.")
-    return data
-
-
-def _require(kinds: set[type], allowed: set[type], datatype: Datatype) -> None:
-    if wrong := sorted(kind.__name__ for kind in kinds - allowed):
-        raise DataError(f"{datatype.name} has no elements of type {wrong[0]}.", "Send numbers, or true and false.")
-
-
-def _integers(flat: list[Any], datatype: Datatype) -> Array:
-    try:
-        return np.array(flat, dtype=datatype.code)
-    except OverflowError as err:
-        raise DataError(f"A value does not fit {datatype.name}.") from err
-
-
-def _floats(flat: list[Any], datatype: Datatype) -> Array:
-    try:
-        with np.errstate(over="ignore"):
-            found = np.array(flat, dtype="<f8").astype(datatype.code)
-    except OverflowError as err:  # an integer beyond the largest float
-        raise DataError(f"A value does not fit {datatype.name}.") from err
-    if not np.isfinite(found).all():
-        raise DataError(f"A value does not fit {datatype.name}.")
-    return found
 
 
 def encoded_response(response: ModelInferResponse, forms: OutputForms) -> tuple[dict[str, str], bytes]:

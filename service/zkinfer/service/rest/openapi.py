@@ -13,7 +13,7 @@ from zkinfer.service.rest.documents import reference_to
 from zkinfer.service.rest.handlers import JSON
 from zkinfer.service.rest.inference import HEADER_LENGTH, InferRequest, InferResponse
 from zkinfer.service.rest.problems import CONTENT_TYPE
-from zkinfer.service.rest.routes import INDEX
+from zkinfer.service.rest.proofs import CreateProof, VerifyAttestation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zkinfer.service.rest.routes import Route
 
 _BINARY = "application/octet-stream"
+_BODIES = (InferRequest, CreateProof, VerifyAttestation)
 _VARIABLE = re.compile(r"{(\w+)}")
 _SCHEMAS: dict[str, Any] = {
     "Problem": {
@@ -35,6 +36,7 @@ _SCHEMAS: dict[str, Any] = {
             "code": {"type": "string", "description": "The status code of gRPC."},
             "reason": {"type": "string", "description": "The stable name of the error."},
             "field": {"type": "string"},
+            "step": {"type": "integer", "description": "Of the verification that rejected an attestation."},
             "retry_after": {"type": "number", "description": "Seconds."},
             "request_id": {"type": "string"},
         },
@@ -61,7 +63,8 @@ _SCHEMAS: dict[str, Any] = {
 def openapi(routes: Sequence[Route]) -> dict[str, Any]:
     """The document, with the schemas of all types that the routes name."""
     _, own = models_json_schema(
-        [(InferRequest, "validation"), (InferResponse, "serialization")], ref_template="#/components/schemas/{model}"
+        [*((kind, "validation") for kind in _BODIES), (InferResponse, "serialization")],
+        ref_template="#/components/schemas/{model}",
     )
     schemas: dict[str, Any] = {**_SCHEMAS, **own["$defs"]}
     paths: dict[str, Any] = {}
@@ -113,12 +116,12 @@ _BOUNDS = {"integer": {"minimum": 0, "maximum": 999_999}, "number": {"minimum": 
 
 
 def _body(route: Route) -> dict[str, Any]:
-    if route.path == INDEX:
-        schema = {"$ref": "#/components/schemas/RepositoryIndexRequest"}
-        return {"requestBody": {"required": False, "content": {JSON: {"schema": schema}}}}
+    schema = {"$ref": f"#/components/schemas/{route.body}"}
+    if route.body != "InferRequest":
+        optional = route.body == "RepositoryIndexRequest"
+        return {"requestBody": {"required": not optional, "content": {JSON: {"schema": schema}}}}
     about = "JSON, or JSON followed by the bytes of tensors, of which the header tells the length of the JSON."
-    content = {JSON: {"schema": {"$ref": "#/components/schemas/InferRequest"}}, _BINARY: {}}
-    return {"requestBody": {"required": True, "description": about, "content": content}}
+    return {"requestBody": {"required": True, "description": about, "content": {JSON: {"schema": schema}, _BINARY: {}}}}
 
 
 def _response(kind: Any, schemas: dict[str, Any], route: Route) -> dict[str, Any]:  # noqa: ANN401 - see Route.answers

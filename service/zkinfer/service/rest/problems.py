@@ -63,6 +63,8 @@ def problem_of(status: Status, number: int) -> dict[str, Any]:
     }
     if fields.field_violations:
         document["field"] = fields.field_violations[0].field
+    if "step" in info.metadata:
+        document["step"] = int(info.metadata["step"])
     if (seconds := retry_seconds(status)) is not None:
         document["retry_after"] = seconds
     if known := _detail(status, RequestInfo()).request_id:

@@ -10,7 +10,8 @@ from google.longrunning import operations_proto_pb2 as operations_pb2
 from zkinfer.oip import messages
 from zkinfer.service.oip import INFERENCE
 from zkinfer.service.rest.handlers import Handlers, IndexDecoder, inference_decoder
-from zkinfer.v1 import models_pb2
+from zkinfer.service.rest.proofs import CreateProof, MessageDecoder, VerifyAttestation
+from zkinfer.v1 import models_pb2, proofs_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from zkinfer.service.servicers import Servicers
 
     Handler = Callable[[HttpRequest, Any], Coroutine[Any, Any, Answer]]
-
-INDEX = "/v2/repository/index"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +34,7 @@ class Route:
         call: the method of gRPC that it calls, for limits, metrics and logs; or a name of its own.
         serve: answers a request, given its decoded body, if it has one.
         decoder: of the body; None if there is none.
+        body: the name of the body's type in the OpenAPI document; empty if there is none.
         about: what it does, in a sentence.
         query: the parameters of the query, each with its meaning and JSON type.
         answers: the type of the answer, by status: a message, a name of the OpenAPI document, or None for no body.
@@ -47,13 +47,14 @@ class Route:
     about: str
     answers: dict[int, Any]
     decoder: Callable[[HttpRequest], Decoder] | None = None
+    body: str = ""
     query: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def routes(servicers: Servicers) -> list[Route]:
     """All routes, except for that of the OpenAPI document itself."""
     handlers = Handlers(servicers)
-    return [*_protocol(handlers), *_models(handlers), *_operations(handlers)]
+    return [*_protocol(handlers), *_models(handlers), *_proofs(handlers), *_operations(handlers)]
 
 
 def _protocol(handlers: Handlers) -> list[Route]:
@@ -71,11 +72,12 @@ def _protocol(handlers: Handlers) -> list[Route]:
         get("/v2/health/ready", "ServerReady", handlers.ready, "Whether it accepts calls.", {200: ready, 503: ready}),
         get("/v2/models/stats", "ModelStatistics", handlers.statistics, "Statistics of all.", {200: statistics}),
         Route(
-            path=INDEX,
+            path="/v2/repository/index",
             verb="POST",
             call=f"/{INFERENCE}/RepositoryIndex",
             serve=handlers.index,
             decoder=lambda _request: IndexDecoder(),
+            body="RepositoryIndexRequest",
             about="All models that the caller may use.",
             answers={200: [messages.RepositoryIndexResponse.ModelIndex]},
         ),
@@ -92,6 +94,7 @@ def _protocol(handlers: Handlers) -> list[Route]:
                 call=f"/{INFERENCE}/ModelInfer",
                 serve=handlers.infer,
                 decoder=inference_decoder,
+                body="InferRequest",
                 about="An answer, with its proof or a reference to it.",
                 answers={200: "InferResponse"},
             ),
@@ -132,6 +135,32 @@ def _models(handlers: Handlers) -> list[Route]:
             serve=handlers.manifest,
             about="The manifest of the circuit, byte for byte.",
             answers={200: "Manifest"},
+        ),
+    ]
+
+
+def _proofs(handlers: Handlers) -> list[Route]:
+    service = "/zkinfer.v1.Proofs"
+    return [
+        Route(
+            path="/v1/proofs",
+            verb="POST",
+            call=f"{service}/CreateProof",
+            serve=handlers.create_proof,
+            decoder=lambda _request: MessageDecoder(CreateProof),
+            body="CreateProof",
+            about="An answer, and the operation that proves it.",
+            answers={200: proofs_pb2.CreateProofResponse},
+        ),
+        Route(
+            path="/v1/attestations:verify",
+            verb="POST",
+            call=f"{service}/VerifyAttestation",
+            serve=handlers.verify,
+            decoder=lambda _request: MessageDecoder(VerifyAttestation),
+            body="VerifyAttestation",
+            about="Verify an attestation against the server's models, for callers who trust the server.",
+            answers={200: proofs_pb2.VerifyAttestationResponse},
         ),
     ]
 

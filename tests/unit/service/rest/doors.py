@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,12 @@ from grpc import aio
 from grpc_status import rpc_status
 from tests.unit.circuits.factories import X
 
+from zkinfer.client.values import messages_of
 from zkinfer.oip import messages
 from zkinfer.v1.models_pb2 import ListModelsRequest
 from zkinfer.v1.models_pb2_grpc import ModelsStub
+from zkinfer.v1.proofs_pb2 import CreateProofRequest, VerifyAttestationRequest
+from zkinfer.v1.proofs_pb2_grpc import ProofsStub
 
 if TYPE_CHECKING:
     from zkinfer.service.server import Running
@@ -44,6 +48,14 @@ class GrpcDoor:
         for name, value in parameters.items():
             request.parameters[name].string_param = value
         return await self._oip("ModelInfer", request, messages.ModelInferResponse, token)
+
+    async def create(self, token=None, *, model="tiny", x=X, **fields) -> Any:
+        request = CreateProofRequest(model=model, inputs=messages_of({"x": x}), **fields)
+        return await self._outcome(ProofsStub(self.channel).CreateProof(request, metadata=_bearer(token)))
+
+    async def verify(self, attestation, policy, token=None) -> Any:
+        request = VerifyAttestationRequest(attestation=attestation, policy=policy)
+        return await self._outcome(ProofsStub(self.channel).VerifyAttestation(request, metadata=_bearer(token)))
 
     async def wait(self, name, seconds, token=None) -> Any:
         request = operations_pb2.WaitOperationRequest(name=name, timeout=Duration(seconds=seconds))
@@ -86,9 +98,16 @@ class HttpDoor:
         return await self._outcome("GET", "/v1/models", token)
 
     async def infer(self, token=None, *, model="tiny", x=X, **parameters) -> Any:
-        tensor = {"name": "x", "datatype": "FP32", "shape": list(x.shape), "data": x.tolist()}
-        body = {"inputs": [tensor], "parameters": parameters}
+        body = {"inputs": [_tensor(x)], "parameters": parameters}
         return await self._outcome("POST", f"/v2/models/{model}/infer", token, json=body)
+
+    async def create(self, token=None, *, model="tiny", x=X, **fields) -> Any:
+        body = {"model": model, "inputs": [_tensor(x)], **fields}
+        return await self._outcome("POST", "/v1/proofs", token, json=body)
+
+    async def verify(self, attestation, policy, token=None) -> Any:
+        body = {"attestation": base64.b64encode(attestation).decode(), "policy": policy}
+        return await self._outcome("POST", "/v1/attestations:verify", token, json=body)
 
     async def wait(self, name, seconds, token=None) -> Any:
         return await self._outcome("GET", f"/v1/{name}:wait?timeout={seconds}", token)
@@ -104,6 +123,10 @@ class HttpDoor:
             problem = await answer.json(content_type="application/problem+json")
             assert problem["status"] == answer.status
             return problem["code"], problem["reason"]
+
+
+def _tensor(x):
+    return {"name": "x", "datatype": "FP32", "shape": list(x.shape), "data": x.tolist()}
 
 
 def _bearer(token):

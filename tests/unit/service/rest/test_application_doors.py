@@ -16,6 +16,7 @@ from zkinfer.service.settings import Limits, Queue
 
 DOORS = pytest.mark.parametrize("name", ["grpc", "http"])
 OTHER = np.zeros((1, 3), np.float32)
+WORD = "0x" + "ab" * 32
 NO_PROOF = {"zkinfer_proof_mode": "none"}
 
 
@@ -162,6 +163,36 @@ async def test_wrong_inputs_are_refused(opened, settings, name):
         assert await found[name].infer(x=np.full((1, 3), 1e9, np.float32)) == ("INVALID_ARGUMENT", "RANGE")
         assert await found[name].infer(zkinfer_proof_mode="later") == ("INVALID_ARGUMENT", "DATA")
         assert await found[name].infer(model="unknown") == ("NOT_FOUND", "MODEL_NOT_FOUND")
+
+
+@DOORS
+async def test_created_proof_and_verification_need_token_and_rights(opened, settings, name):
+    token = token_for(settings, models=frozenset({"other"}))
+    async with opened(settings) as found:
+        for refused in (found[name].create(), found[name].verify(b"{}", "{}")):
+            assert await refused == ("UNAUTHENTICATED", "UNAUTHENTICATED")
+        assert await found[name].create(token) == ("PERMISSION_DENIED", "FORBIDDEN")
+        assert await found[name].verify(b"{}", "{}", token) == ("INVALID_ARGUMENT", "POLICY_FILE")
+
+
+@pytest.mark.parametrize(("first", "second"), [("grpc", "http"), ("http", "grpc"), ("http", "http")])
+async def test_created_proofs_count_in_one_quota_and_share_keys(opened, settings, first, second):
+    token = token_for(settings, unfinished_jobs=1)
+    async with opened(settings) as found:
+        assert await found[first].create(token, request_id="one", context={"request_id": WORD}) == OK
+        assert await found[second].create(token, request_id="one", context={"request_id": WORD}) == OK
+        other = await found[second].create(token, request_id="one", context={"request_id": WORD, "chain_id": "1"})
+        assert other == ("ALREADY_EXISTS", "REQUEST_CONFLICT")
+        assert await found[second].create(token) == ("RESOURCE_EXHAUSTED", "QUOTA_EXCEEDED")
+
+
+@DOORS
+async def test_created_proof_with_wrong_fields_is_refused(opened, settings, name):
+    async with opened(settings) as found:
+        assert await found[name].create(model="unknown") == ("NOT_FOUND", "MODEL_NOT_FOUND")
+        assert await found[name].create(x=np.full((1, 3), 1e9, np.float32)) == ("INVALID_ARGUMENT", "RANGE")
+        assert await found[name].create(context={"expiry": 1}) == ("INVALID_ARGUMENT", "DEADLINE_PASSED")
+        assert await found[name].create(context={"chain_id": "-1"}) == ("INVALID_ARGUMENT", "DATA")
 
 
 @DOORS

@@ -175,7 +175,7 @@ def test_body_with_too_many_lists_is_refused_before_it_is_parsed():
 def test_body_with_too_many_values_is_refused_with_the_cure():
     with pytest.raises(DataError, match="more than 262,144 values") as caught:
         InferenceDecoder(None, "m", "1").count_numbers(b"0," * ((1 << 18) + 1))
-    assert caught.value.cure == "Send large tensors as binary data."
+    assert caught.value.cure == "Send the elements of large tensors as bytes."
 
 
 def test_count_bounds_what_a_body_takes():

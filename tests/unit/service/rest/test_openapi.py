@@ -64,6 +64,24 @@ def test_request_that_is_not_of_its_schema_is_refused_with_a_problem_of_its_own(
     assert is_valid(document, "Problem", problem)
 
 
+def test_request_and_answer_of_a_proof_are_of_their_schemas(proving, document):
+    request = {"model": "tiny", "inputs": [TENSOR], "context": {"chain_id": "1"}, "request_id": "schema"}
+    status, answer = asked(proving, "/v1/proofs", request)
+    assert status == 200
+    assert is_valid(document, "CreateProof", request)
+    assert is_valid(document, "zkinfer.v1.CreateProofResponse", answer)
+    assert not is_valid(document, "zkinfer.v1.CreateProofResponse", answer | {"outputs": [{"data": 1}]})
+
+
+def test_refused_attestation_is_a_problem_of_its_schema(proving, document):
+    request = {"attestation": {"payload": ""}, "policy": {"version": 1, "allOf": [{"unsafeAcceptDevSetup": True}]}}
+    status, problem = asked(proving, "/v1/attestations:verify", request)
+    assert status == 400
+    assert is_valid(document, "VerifyAttestation", request)
+    assert not is_valid(document, "VerifyAttestation", request | {"models": []})
+    assert is_valid(document, "Problem", problem)
+
+
 @pytest.mark.slow
 def test_requests_made_from_the_document_get_the_responses_that_it_names(proving, tmp_path):
     _, answer = asked(proving, "/v2/models/tiny/infer", {"inputs": [TENSOR]})
