@@ -1,7 +1,8 @@
 """The HTTP/1.1 server: listening, TLS, limits of connections and of time, and shutdown. Only this module knows uvicorn.
 
 uvicorn's protocol is used without its process, which would take over signals and logs. What it lacks is added here: a
-time limit for the head of a request, a limit of connections, problem documents, and the caller's certificate.
+time limit for the head of a request, a limit of connections, problem documents that also reach callers who are still
+sending, and the caller's certificate.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from zkinfer.service.errors import SettingsError
+from zkinfer.service.rest.lingering import LingeringTransport
 from zkinfer.service.rest.problems import CONTENT_TYPE, unreadable_request
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 HEADER_BYTES = 16 << 10
 _KEEP_ALIVE_SECONDS = 30
+_DISCARDED_BYTES = 256 << 20  # of a request that was refused, so that its sender, who may read at its end, sees why
+_RECEIVED = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 _POLL_SECONDS = 0.05
 COMMON_NAMES, ABORT = "common_names", "abort"
 """The keys of the state of a request: the names in the caller's certificate, and the call that ends the connection."""
@@ -39,20 +43,26 @@ class _Protocol(H11Protocol):
     """One connection.
 
     Args:
-        head_seconds: for the head of a request to arrive, once the connection is open or has sent its first byte.
+        seconds: for the head of a request to arrive, once the connection is open or has sent its first byte; and for
+            the rest of a request that was refused.
         most: connections at a time; further ones are closed at once.
         options: of uvicorn's protocol.
     """
 
-    def __init__(self, head_seconds: float, most: int, **options: Any) -> None:  # noqa: ANN401 - of uvicorn
+    _line: LingeringTransport
+
+    def __init__(self, seconds: float, most: int, **options: Any) -> None:  # noqa: ANN401 - of uvicorn
         super().__init__(**options)
         self.access_log = False  # the application logs each call, without its address
-        self._head_seconds = head_seconds
+        self._seconds = seconds
         self._most = most
         self._head_limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
-        super().connection_made(transport)
+        self._line = LingeringTransport(
+            transport, self._is_receiving, seconds=self._seconds, most_bytes=_DISCARDED_BYTES
+        )
+        super().connection_made(self._line)
         if len(self.connections) > self._most:
             transport.abort()
             return
@@ -60,6 +70,9 @@ class _Protocol(H11Protocol):
         self._await_head()
 
     def data_received(self, data: bytes) -> None:
+        if self._line.lingers:
+            self._line.discard(data)
+            return
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._stop_waiting()
@@ -68,10 +81,15 @@ class _Protocol(H11Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
+        self._line.closed()
         super().connection_lost(exc)
 
+    def _is_receiving(self) -> bool:
+        """Whether the caller is in the middle of a request, or has sent more than that one."""
+        return self.conn.their_state not in _RECEIVED or bool(self.conn.trailing_data[0])
+
     def _await_head(self) -> None:
-        self._head_limit = self.loop.call_later(self._head_seconds, self.transport.abort)
+        self._head_limit = self.loop.call_later(self._seconds, self.transport.abort)
 
     def _stop_waiting(self) -> None:
         if self._head_limit is not None:
@@ -105,7 +123,7 @@ class HttpServer:
         app: serves the requests.
         address: to listen at.
         tls: None for plaintext.
-        read_seconds: for a TLS handshake, and for the head of a request.
+        read_seconds: for a TLS handshake and its end, for the head of a request, and for the rest of a refused one.
         most_connections: at a time.
     """
 
@@ -142,7 +160,7 @@ class HttpServer:
         loop, address = asyncio.get_running_loop(), self._address
         options: dict[str, Any] = {"ssl": self._tls, "start_serving": False}
         if self._tls is not None:
-            options["ssl_handshake_timeout"] = self._read_seconds
+            options["ssl_handshake_timeout"] = options["ssl_shutdown_timeout"] = self._read_seconds
         try:
             if not address.host:
                 return await self._listen_at_path(Path(address.text.removeprefix("unix:")), options)
