@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -103,8 +104,14 @@ def check_source(*, local: bool, hosts: Sequence[str], origins: Sequence[str]) -
     return middleware
 
 
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\[\]:@]+)(:[0-9]*)?")
+
+
 def _is_own(host: str, hosts: Sequence[str]) -> bool:
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    match = _HOST.fullmatch(host)
+    if match is None:
+        return False
+    name = match[1]
     if name.lower() in ("localhost", *hosts):
         return True
     try:
@@ -124,16 +131,18 @@ class _Resource:
         server = self.server
         request = HttpRequest(scope, receive, max_bytes=server.max_bytes, longest_wait=server.longest_wait)
         verb = "GET" if scope["method"] == "HEAD" else scope["method"]
-        fits = request.head_bytes <= HEADER_BYTES
+        fits = request.head_bytes <= HEADER_BYTES and request.fault is None
         await server.serve((self.routes.get(verb) if fits else None) or self._refusal(scope, verb), request, send)
 
     def _refusal(self, scope: Scope, verb: str) -> Route:
-        """A route that refuses the size of the headers, the method, or the path."""
+        """A route that refuses the headers, the method, or the path."""
 
         async def refuse(request: HttpRequest, _body: object) -> Answer:
             if request.head_bytes > HEADER_BYTES:
                 request.refusal = 431
                 raise headers_too_large()
+            if request.fault is not None:
+                raise request.fault
             if self.routes:
                 request.refusal, request.allowed = 405, tuple(self.routes)
                 raise UnknownMethodError(f"The path does not take {verb!r:.40}.", f"It takes {', '.join(self.routes)}.")

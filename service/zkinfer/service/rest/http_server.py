@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import sys
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +22,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from zkinfer.service.errors import SettingsError
+from zkinfer.service.logs import log
 from zkinfer.service.rest.lingering import LingeringTransport
 from zkinfer.service.rest.problems import CONTENT_TYPE, unreadable_request
 
@@ -35,6 +38,8 @@ _KEEP_ALIVE_SECONDS = 30
 _DISCARDED_BYTES = 256 << 20  # of a request that was refused, so that its sender, who may read at its end, sees why
 _RECEIVED = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 _POLL_SECONDS = 0.05
+_FAULTS = logging.getLogger("zkinfer.http")
+_FAULTS.setLevel(logging.ERROR)  # uvicorn also warns of what any caller may send, with advice that is wrong here
 COMMON_NAMES, ABORT = "common_names", "abort"
 """The keys of the state of a request: the names in the caller's certificate, and the call that ends the connection."""
 
@@ -45,17 +50,21 @@ class _Protocol(H11Protocol):
     Args:
         seconds: for the head of a request to arrive, once the connection is open or has sent its first byte; and for
             the rest of a request that was refused.
-        most: connections at a time; further ones are closed at once.
+        most: connections at a time. A further one takes the place of the one that has been idle for longest, or is
+            closed at once if none is.
+        idle: the connections of this server without a request, longest first.
         options: of uvicorn's protocol.
     """
 
     _line: LingeringTransport
 
-    def __init__(self, seconds: float, most: int, **options: Any) -> None:  # noqa: ANN401 - of uvicorn
+    def __init__(self, seconds: float, most: int, idle: _Idle, **options: Any) -> None:  # noqa: ANN401 - of uvicorn
         super().__init__(**options)
+        self.logger = _FAULTS
         self.access_log = False  # the application logs each call, without its address
         self._seconds = seconds
         self._most = most
+        self._idle = idle
         self._head_limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
@@ -64,8 +73,12 @@ class _Protocol(H11Protocol):
         )
         super().connection_made(self._line)
         if len(self.connections) > self._most:
-            transport.abort()
-            return
+            longest = next(iter(self._idle), self)
+            longest.transport.abort()
+            if longest is self:
+                return
+            del self._idle[longest]
+        self._idle[self] = None
         self.app_state = {COMMON_NAMES: _common_names(transport), ABORT: transport.abort}
         self._await_head()
 
@@ -76,10 +89,17 @@ class _Protocol(H11Protocol):
         super().data_received(data)
         if self.conn.their_state is not h11.IDLE:
             self._stop_waiting()
+            self._idle.pop(self, None)
         elif self._head_limit is None:
             self._await_head()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self._idle[self] = None
+
     def connection_lost(self, exc: Exception | None) -> None:
+        self._idle.pop(self, None)
         self._stop_waiting()
         self._line.closed()
         super().connection_lost(exc)
@@ -103,10 +123,15 @@ class _Protocol(H11Protocol):
             return
         reason = sys.exception() if sys.version_info >= (3, 12) else sys.exc_info()[1]
         status, body = unreadable_request(getattr(reason, "error_status_hint", 400))
+        log.info("refused", door="http", status=status)
         headers = [("content-type", CONTENT_TYPE), ("content-length", str(len(body))), ("connection", "close")]
-        for event in (h11.Response(status_code=status, headers=headers), h11.Data(data=body), h11.EndOfMessage()):
+        head = h11.Response(status_code=status, headers=headers, reason=HTTPStatus(status).phrase)
+        for event in (head, h11.Data(data=body), h11.EndOfMessage()):
             self.transport.write(self.conn.send(event) or b"")
         self.transport.close()
+
+
+_Idle = dict[_Protocol, None]
 
 
 def _common_names(transport: asyncio.Transport) -> tuple[bytes, ...]:
@@ -141,6 +166,7 @@ class HttpServer:
         self._read_seconds = read_seconds
         self._most_connections = most_connections
         self._state = ServerState()
+        self._idle: _Idle = {}
         self._listener: asyncio.Server | None = None
         self._config = Config(
             app,
@@ -180,7 +206,12 @@ class HttpServer:
 
     def _protocol(self) -> asyncio.Protocol:
         return _Protocol(
-            self._read_seconds, self._most_connections, config=self._config, server_state=self._state, app_state={}
+            self._read_seconds,
+            self._most_connections,
+            self._idle,
+            config=self._config,
+            server_state=self._state,
+            app_state={},
         )
 
     async def start(self) -> None:

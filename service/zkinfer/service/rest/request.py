@@ -68,6 +68,20 @@ class HttpRequest:
         found: dict[str, str] = self._scope["path_params"]
         return found
 
+    @property
+    def fault(self) -> BadFieldError | None:
+        """Why a proxy could take another end of the request than this server; None if it could not."""
+        version = self._scope["http_version"]
+        if version not in ("1.0", "1.1"):
+            return BadFieldError("request", f"HTTP/{version} is not supported.", "Use HTTP/1.1.")
+        if "transfer-encoding" not in self.headers:
+            return None
+        if version == "1.0":
+            return BadFieldError("transfer-encoding", "HTTP/1.0 has none.", "Use HTTP/1.1, or a content-length.")
+        if "content-length" in self.headers:
+            return BadFieldError("transfer-encoding", "The request has a content-length too.", "Send one of them.")
+        return None
+
     def query(self, *known: str) -> dict[str, str]:
         """The parameters of the query; raises BadFieldError for an unknown or repeated one."""
         text = self._scope["query_string"].decode("latin-1")

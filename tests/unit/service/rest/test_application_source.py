@@ -58,7 +58,22 @@ async def test_preflight_of_a_listed_origin_names_what_it_may_send(allowing, tin
         assert "access-control-allow-origin" not in headers
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8000", "10.0.0.1", "localhost.evil.example", "[::2]:1"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8000",
+        "10.0.0.1",
+        "localhost.evil.example",
+        "[::2]:1",
+        "localhost:evil.example",
+        "localhost@evil.example",
+        "localhost, evil.example",
+        "l\xf6calhost",
+        "2130706433",
+        "",
+    ],
+)
 async def test_request_for_another_host_is_refused(settings, tiny, host):
     async with opened(settings, tiny) as (server, _):
         status, problem = await raw(server, f"GET /v1/models HTTP/1.1\r\nhost: {host}\r\n\r\n")
