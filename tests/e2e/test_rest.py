@@ -1,5 +1,6 @@
 """HTTP of a real `zkinfer serve`, with the real engine: docs/guides/rest.md, executed as a reader does."""
 
+import base64
 import json
 import os
 import re
@@ -7,6 +8,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from tests.e2e.test_serve import served
 from tests.integration import bench
@@ -62,7 +64,14 @@ def test_page_can_be_followed_from_the_model_to_the_verified_attestation(reader)
     logits = next(output["data"] for output in answer["outputs"] if output["name"] == "logits")
     assert triton.returncode == 0, triton.stderr
     assert int(triton.stdout) == logits.index(max(logits))
-    assert [job["state"] for job in listed] == ["SUCCEEDED"] * 2
+    assert '"on_expected_input":true' in done.stdout
+    created = json.loads((reader.folder / "created.json").read_text())
+    assert created["operation"]["metadata"]["request_id"] == "order 17"
+    assert created["operation"]["metadata"]["context"]["request_id"] == "0x" + "17" * 32
+    [output] = created["outputs"]
+    assert np.frombuffer(base64.b64decode(output["data"]), "<f4").argmax() == logits.index(max(logits))
+    assert len(listed) == 3
+    assert [job["state"] for job in listed].count("SUCCEEDED") >= 2
 
 
 @pytest.mark.slow
