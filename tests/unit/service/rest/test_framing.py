@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import asynccontextmanager
 
 import pytest
 from tests.unit.service.rest.conftest import opened
@@ -122,6 +123,7 @@ async def test_lines_that_are_no_requests_are_logged_without_advice_of_the_libra
     upgrade = b"GET /v2 HTTP/1.1\r\n" + HOST + b"connection: close, upgrade\r\nupgrade: websocket\r\n\r\n"
     await answers(narrow, upgrade)
     logged = capfd.readouterr().err
+    assert "refused" in logged
     assert "pip install" not in logged
     assert "warning" not in logged
 
@@ -133,47 +135,54 @@ def few(settings, monkeypatch):
     return settings.model_copy(update={"limits": Limits(concurrent_calls=2)})
 
 
-async def connections(server, most, data=b""):
+@asynccontextmanager
+async def connected(server, most):
+    """Connections, in the order in which they were opened."""
     host, _, port = server.rest_address.rpartition(":")
     found = [await asyncio.open_connection(host, int(port)) for _ in range(most)]
-    for _, writer in found:
-        writer.write(data)
-    await asyncio.sleep(0.3)
-    return found
+    try:
+        yield found
+    finally:
+        for _, writer in found:
+            writer.close()
 
 
-async def close(found):
-    for _, writer in found:
-        writer.close()
+async def ended(found, most):
+    """Which of the connections the server has ended, once those are so many."""
+    async with asyncio.timeout(20):
+        while True:
+            gone = [reader.at_eof() or reader.exception() is not None for reader, _ in found]
+            if sum(gone) >= most:
+                return gone
+            await asyncio.sleep(0.05)
 
 
 async def test_connection_over_the_limit_takes_the_place_of_the_one_that_is_idle_for_longest(few, tiny):
-    async with opened(few, tiny) as (server, _):
-        used, *idle = await connections(server, 8)
-        used[1].write(b"GET /v2 HTTP/1.1\r\n" + HOST + b"\r\n")
-        await used[0].readuntil(b"\r\n\r\n")
+    async with opened(few, tiny) as (server, _), connected(server, 8) as found:
+        reader, writer = found[0]
+        writer.write(b"GET /v2 HTTP/1.1\r\n" + HOST + b"\r\n")
+        await reader.readuntil(b"\r\n\r\n")
         for _ in range(3):
             assert statuses(await answers(server, LAST)) == [200]
-        ended = [reader.at_eof() or reader.exception() is not None for reader, _ in (used, *idle)]
-        await close([used, *idle])
-    assert not ended[0]
-    assert ended[1]
-    assert sum(ended) == 1
+        assert await ended(found, 1) == [False, True] + [False] * 6
 
 
 async def test_flood_of_idle_connections_keeps_nobody_out(few, tiny):
-    async with opened(few, tiny) as (server, _):
-        found = await connections(server, 100)
+    async with opened(few, tiny) as (server, _), connected(server, 100) as found:
         assert statuses(await answers(server, LAST)) == [200]
-        ended = [reader.at_eof() or reader.exception() is not None for reader, _ in found]
-        await close(found)
-    assert ended == [True] * 93 + [False] * 7
+        assert await ended(found, 93) == [True] * 93 + [False] * 7
 
 
 async def test_connection_over_the_limit_is_ended_if_none_is_idle(few, tiny):
     async with opened(few, tiny) as (server, _):
-        found = await connections(server, 8, POST + b"content-length: 15\r\n\r\n{")
-        assert await raw(server, LAST.decode()) == (0, None)
-        await close(found)
-        await asyncio.sleep(0.3)
-        assert statuses(await answers(server, LAST)) == [200]
+        async with connected(server, 8) as found:
+            for _, writer in found:
+                writer.write(POST + b"content-length: 15\r\n\r\n{")
+            refusals = {asyncio.create_task(reader.readuntil(b" 429 ")) for reader, _ in found}
+            while len(refusals) > 1:  # one has the slot
+                _, refusals = await asyncio.wait(refusals, timeout=20, return_when=asyncio.FIRST_COMPLETED)
+            refusals.pop().cancel()
+            assert await raw(server, LAST.decode()) == (0, None)
+        async with asyncio.timeout(20):
+            while await raw(server, LAST.decode()) == (0, None):
+                await asyncio.sleep(0.05)
