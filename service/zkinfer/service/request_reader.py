@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _CROWDED_SECONDS = 1.0  # for a request to arrive, while others wait for its place
 _COPIES = 2  # the decoded message, and the arrays made of it
-_NUMBER_BYTES = 24  # of a number in a decoded field, which grows by doubling
+NUMBER_BYTES = 24  # of a number in a decoded field, which grows by doubling
 _RECEIVED: ContextVar[Received] = ContextVar("received")
 
 
@@ -91,7 +91,7 @@ class RequestMemory:
             if data is aio.EOF:
                 return None
             numbers = _numbers_in(data, deserializer)
-            share = await self._received.acquire(caller, _COPIES * len(data) + _NUMBER_BYTES * numbers)
+            share = await self._received.acquire(caller, _COPIES * len(data) + NUMBER_BYTES * numbers)
             with ExitStack() as on_error:
                 on_error.enter_context(share)
                 received = Received(await _decoded(data, deserializer), share, others)

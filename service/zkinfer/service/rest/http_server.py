@@ -23,7 +23,7 @@ from uvicorn.server import ServerState
 
 from zkinfer.service.errors import SettingsError
 from zkinfer.service.logs import log
-from zkinfer.service.rest.lingering import LingeringTransport
+from zkinfer.service.rest.linger import LingeringTransport
 from zkinfer.service.rest.problems import CONTENT_TYPE, unreadable_request
 
 if TYPE_CHECKING:

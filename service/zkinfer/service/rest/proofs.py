@@ -17,6 +17,7 @@ from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import DataError
 from zkinfer.service.errors import in_field
 from zkinfer.service.oip.tensors import datatype_named
+from zkinfer.service.request_reader import NUMBER_BYTES
 from zkinfer.service.rest.bodies import Document, count_values, decoded, read_document
 from zkinfer.service.rest.elements import raw_of
 from zkinfer.v1 import proofs_pb2, values_pb2
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from google.protobuf.message import Message
-
-_BYTES_OF_A_VALUE = 24  # as which the reader of requests counts a value
 
 
 class Tensor(Document):
@@ -140,7 +139,7 @@ class MessageDecoder:
 
     def count_numbers(self, data: bytes) -> int:
         """An upper bound of the values in the JSON, with as many more as its texts take once they are decoded."""
-        return count_values(data) + len(data) // _BYTES_OF_A_VALUE
+        return count_values(data) + len(data) // NUMBER_BYTES
 
     async def decode(self, data: bytes) -> Message:
         """Decode it, in a thread if it is large; raises JsonError, BadFieldError."""

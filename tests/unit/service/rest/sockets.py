@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+
+LAST = b"GET /v2/health/live HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
+"""A request after which the server ends the connection. Its answer shows that the one before it has ended."""
 
 
 async def raw(server, text, *, then=b"", end=False):
@@ -34,3 +38,19 @@ async def _one(reader):
         return err.partial
     lengths = [line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length")]
     return head + await reader.readexactly(int(lengths[0]))
+
+
+async def answers(server, data):
+    """Everything that is answered until the server ends the connection."""
+    host, _, port = server.rest_address.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(data)
+    async with asyncio.timeout(10):
+        found = await reader.read()
+    writer.close()
+    return found
+
+
+def statuses(found):
+    """The status of each answer."""
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 (\d{3}) [A-Z]", found)]

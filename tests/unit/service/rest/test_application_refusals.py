@@ -153,10 +153,11 @@ async def test_body_without_a_length_over_the_limit_is_refused(door):
     await refused(door, 413, "REQUEST_TOO_LARGE", endless())
 
 
+@pytest.mark.parametrize("path", [INFER, "/v1/proofs", "/v1/attestations:verify", "/v2/repository/index"])
 @pytest.mark.parametrize("compressed", [gzip.compress, zlib.compress])
-async def test_compressed_body_that_grows_over_the_limit_is_refused(door, compressed):
+async def test_compressed_body_that_grows_over_the_limit_is_refused(door, compressed, path):
     encoding = "gzip" if compressed is gzip.compress else "deflate"
-    await refused(door, 413, "REQUEST_TOO_LARGE", compressed(b" " * (20 << 20)), content_encoding=encoding)
+    await refused(door, 413, "REQUEST_TOO_LARGE", compressed(b" " * (20 << 20)), path, content_encoding=encoding)
 
 
 ZIPPED = gzip.compress(GOOD, mtime=0)

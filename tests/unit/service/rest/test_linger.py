@@ -12,7 +12,7 @@ import pytest
 from tests.unit.service.certificates import Authority
 from tests.unit.service.rest.conftest import opened
 
-from zkinfer.service.rest.lingering import LingeringTransport
+from zkinfer.service.rest.linger import LingeringTransport
 from zkinfer.service.settings import Limits, Tls
 
 INFER = "/v2/models/tiny/infer"
