@@ -92,17 +92,18 @@ def server_link(environment, proven, tmp_path_factory):
     """The link of a page that browses a server with one model and one finished proof."""
     folder = tmp_path_factory.mktemp("server")
     shutil.copytree(proven.folder / "circuit", folder / "models" / "digits" / "1")
-    options = ["--repository", folder / "models", "--state", folder / "state", "--listen", "127.0.0.1:0", "--json"]
+    options = ["--repository", folder / "models", "--state", folder / "state", "--listen", "127.0.0.1:0"]
+    options += ["--rest", "127.0.0.1:0", "--json"]
     with started(environment, "serve", *options) as run:
         lines = []
         while not lines or lines[-1] != "}\n":
             lines.append(run.stdout.readline())
-        address = json.loads("".join(lines))["address"]
-        with Client(address) as client:
+        addresses = json.loads("".join(lines))
+        with Client(addresses["address"]) as client:
             operation = client.infer("digits", {"image": proven.image}).handle.operation
             while not client.state(operation).done:
                 pass
-        with page_of(environment, "--server", address) as found:
+        with page_of(environment, "--server", f"http://{addresses['rest']}") as found:
             yield found
 
 

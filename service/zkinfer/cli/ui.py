@@ -29,14 +29,19 @@ MaxUpload = Annotated[
 ]
 ServerAddress = Annotated[
     str | None,
-    typer.Option("--server", metavar="ADDR", help="A running `zkinfer serve` to browse.", show_default=False),
+    typer.Option(
+        "--server",
+        metavar="URL",
+        help="A running `zkinfer serve --rest` to browse, such as http://127.0.0.1:8000.",
+        show_default=False,
+    ),
 ]
 TokenFile = Annotated[
     Path | None,
     typer.Option(envvar="ZKINFER_TOKEN_FILE", help="Read the token for the server from this file.", show_default=False),
 ]
 ServerCa = Annotated[
-    Path | None, typer.Option(help="Trust these CAs for the server, PEM; implies --tls.", show_default=False)
+    Path | None, typer.Option(help="Trust these CAs for a server under https, PEM.", show_default=False)
 ]
 NoTls = Annotated[
     bool, typer.Option("--insecure-no-tls", help="Accept connections from other machines, which are not encrypted.")
@@ -54,7 +59,6 @@ def ui_command(
     max_upload: MaxUpload = "64MB",  # type: ignore[assignment] # typer parses the default
     server: ServerAddress = None,
     token_file: TokenFile = None,
-    tls: Annotated[bool, typer.Option("--tls", help="Connect to the server with TLS.")] = False,
     tls_ca: ServerCa = None,
     rpc: Rpc = None,
     rpc_file: RpcFile = None,
@@ -82,7 +86,7 @@ def ui_command(
             address=Address.parse(listen),
             host_names=tuple(host or ()),
             max_upload=max_upload,
-            server=_server(server, token_file, tls=tls, tls_ca=tls_ca),
+            server=_server(server, token_file, tls_ca),
             chain=_chain(chain),
             insecure_no_tls=insecure_no_tls,
         )
@@ -108,26 +112,22 @@ def _show(link: str, settings: UiSettings, *, as_json: bool) -> None:
         print_json({"ok": True, "link": link})
 
 
-def _server(target: str | None, token_file: Path | None, *, tls: bool, tls_ca: Path | None) -> ServerAccess | None:
+def _server(url: str | None, token_file: Path | None, tls_ca: Path | None) -> ServerAccess | None:
     """The server to browse.
 
     Raises:
-        InputError: a file cannot be read, other users can read the token, or the token would be sent without TLS.
+        InputError: a file cannot be read, other users can read the token, or as `ServerAccess`.
     """
-    if target is None:
-        if tls or tls_ca is not None:
-            raise typer.BadParameter("--tls and --tls-ca have no effect without --server")
+    if url is None:
+        if tls_ca is not None:
+            raise typer.BadParameter("--tls-ca has no effect without --server")
         return None
     from zkinfer.circuits.storage import read_file, read_private_file
     from zkinfer.ui.settings import ServerAccess
 
-    with require_extra("client"):
-        from zkinfer.client import Connection
     token = "" if token_file is None else read_private_file(token_file, max_bytes=_MAX_TOKEN).decode("ascii", "replace")
     certificates = None if tls_ca is None else read_file(tls_ca, max_bytes=1 << 20)
-    access = ServerAccess(target, token.strip(), certificates, tls)
-    Connection(target=target, token=access.token or None, tls=tls, root_certificates=certificates)  # refuses it early
-    return access
+    return ServerAccess(url, token.strip(), certificates)
 
 
 def _chain(options: ChainOptions) -> ChainAccess | None:

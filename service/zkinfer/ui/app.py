@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from zkinfer.circuits.errors import ZkinferError
 from zkinfer.ui import demo_pages, record_pages, server_pages, task_pages, verify_pages
 from zkinfer.ui.dependencies import dependencies, session_of
+from zkinfer.ui.errors import ServerError
 from zkinfer.ui.forms import read_form
 from zkinfer.ui.guard import Guard
 from zkinfer.ui.language import catalogues
@@ -121,7 +122,7 @@ def _reason_page(request: Request, status: int, reason: str) -> Response:
 
 def _on_error(request: Request, err: ZkinferError) -> Response:
     """A page for an error with cause and cure."""
-    status = 503 if isinstance(err, QueueFullError) else 422
+    status = 503 if isinstance(err, QueueFullError) else err.status if isinstance(err, ServerError) else 422
     title = language_of(request)("refused.title")
     return page(
         request,

@@ -1,91 +1,85 @@
-"""A running `zkinfer serve`, as the page browses it. Needs the extra `client`, which is loaded on first use."""
+"""A running `zkinfer serve`, as the page browses it over HTTP."""
 
 from __future__ import annotations
 
 import re
-import threading
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from zkinfer.circuits.errors import InputError
+from zkinfer.ui.errors import ServerError
+from zkinfer.ui.server_http import ServerHttp
+from zkinfer.ui.server_values import ModelPage, Proof, ProofPage, ServedModel, parsed
+from zkinfer.verifier.statement import MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkinfer.client import Client
-    from zkinfer.client.models import ServedModel
-    from zkinfer.client.values import Progress
     from zkinfer.ui.settings import ServerAccess
 
-_SECONDS: Final = 5.0
 _MOST_PROOFS: Final = 50
+_MOST_PAGES: Final = 20
+_MAX_DOCUMENT: Final = 4 << 20
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 class ServerBrowser:
-    """Reads models and proofs of one server, with the operator's token; safe to share between threads.
+    """Reads models and proofs of one server, with the operator's token.
 
     Args:
-        access: the server's address and the token.
+        access: the server's URL and the token.
+        http: gets its documents.
+
+    Raises:
+        InputError: the CAs of the access cannot be used.
     """
 
-    def __init__(self, access: ServerAccess) -> None:
-        self._access = access
-        self._client: Client | None = None
-        self._lock = threading.Lock()
+    def __init__(self, access: ServerAccess, http: ServerHttp | None = None) -> None:
+        self._access, self._http = access, http or ServerHttp(access)
 
     @property
-    def target(self) -> str:
+    def url(self) -> str:
         """The server's address."""
-        return self._access.target
+        return self._access.url
 
-    def models(self) -> Sequence[ServedModel]:
-        """The server's models; raises CallError."""
-        return self._connected().models(timeout=_SECONDS)
+    async def models(self) -> Sequence[ServedModel]:
+        """The server's models; raises ServerError."""
+        found: list[ServedModel] = []
+        token = ""
+        for _ in range(_MOST_PAGES):
+            query = {"page_token": token} if token else None
+            data = await self._http.get("v1/models", query=query, most=_MAX_DOCUMENT)
+            page = parsed(ModelPage, data, "list of models")
+            found += page.models
+            token = page.next_page_token
+            if not token:
+                return found
+        raise ServerError(f"The server's list of models has more than {_MOST_PAGES} pages.", "Ask it for one model.")
 
-    def model(self, name: str, version: str) -> ServedModel:
-        """One version of a model; raises InputError if the server does not list it, and CallError."""
-        for model in self.models():
-            if (model.name, model.version) == (name, version):
-                return model
-        raise InputError(
-            f"The server has no model {name[:80]!r} of version {version[:40]!r}.", "Choose one of its list."
-        )
+    async def model(self, name: str, version: str) -> ServedModel:
+        """One version of a model; raises InputError for a malformed name, and ServerError."""
+        if _MODEL.fullmatch(name) is None or _MODEL.fullmatch(version) is None:
+            raise InputError(f"{name[:80]!r} {version[:40]!r} is not the name of a model.", "Choose one of the list.")
+        path = f"v1/models/{quote(name, safe='')}/versions/{quote(version, safe='')}"
+        return parsed(ServedModel, await self._http.get(path, most=_MAX_DOCUMENT), "model")
 
-    def proofs(self) -> Sequence[Progress]:
-        """The newest proofs of the token's owner; raises CallError."""
-        return self._connected().list(most=_MOST_PROOFS)
+    async def proofs(self) -> Sequence[Proof]:
+        """The newest proofs of the token's owner; raises ServerError."""
+        query = {"page_size": str(_MOST_PROOFS)}
+        data = await self._http.get("v1/operations", query=query, most=_MAX_DOCUMENT)
+        return parsed(ProofPage, data, "list of proofs").operations
 
-    def proof(self, name: str) -> Progress:
-        """One proof; raises InputError for a malformed name, and CallError."""
-        return self._connected().state(_operation(name))
+    async def proof(self, name: str) -> Proof:
+        """One proof; raises InputError for a malformed name, and ServerError."""
+        return parsed(Proof, await self._http.get(_path(name), most=_MAX_DOCUMENT), "proof")
 
-    def attestation(self, name: str) -> bytes:
-        """The bytes of a proof's attestation, which nobody has verified; raises as `proof`, and ClientError."""
-        return self._connected().unverified_attestation(_operation(name), timeout=_SECONDS)
-
-    def close(self) -> None:
-        """Close the connection."""
-        with self._lock:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
-
-    def _connected(self) -> Client:
-        from zkinfer.client import Client  # noqa: PLC0415 - an optional library
-
-        with self._lock:
-            if self._client is None:
-                access = self._access
-                self._client = Client(
-                    access.target,
-                    token=access.token or None,
-                    tls=access.tls,
-                    root_certificates=access.root_certificates,
-                )
-            return self._client
+    async def attestation(self, name: str) -> bytes:
+        """The bytes of a proof's attestation, which nobody has verified; raises as `proof`."""
+        return await self._http.get(f"{_path(name)}/attestation", most=MAX_BYTES)
 
 
-def _operation(name: str) -> str:
+def _path(name: str) -> str:
     if _NAME.fullmatch(name) is None:
         raise InputError(f"{name[:80]!r} is not the name of a proof.", "Choose one of the list.")
-    return f"operations/proofs/{name}"
+    return f"v1/operations/proofs/{name}"

@@ -11,7 +11,7 @@ from zkinfer.circuits.cost import duration, size
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkinfer.client.models import ModelFidelity, ServedModel
+    from zkinfer.ui.server_values import ModelFidelity, ServedModel
 
 _LEFT, _RIGHT = 30.0, 330.0
 _LEAST, _MOST = -6, 0

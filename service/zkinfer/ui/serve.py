@@ -92,8 +92,6 @@ def parts(
         yield made
     finally:
         made.tasks.stop()
-        if browser is not None:
-            browser.close()
 
 
 def _record_of(chain: ChainAccess) -> Callable[[], ChainRecord]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -18,25 +17,24 @@ from zkinfer.ui.verify_pages import form_values, start_verification
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-    from zkinfer.client.models import ServedModel
-    from zkinfer.client.values import Progress
     from zkinfer.ui.browser import ServerBrowser
+    from zkinfer.ui.server_values import Proof, ServedModel
 
 
-def overview(request: Request) -> Response:
+async def overview(request: Request) -> Response:
     """Models and proofs, or how to name a server."""
     browser = dependencies(request).browser
     if browser is None:
         return page(request, "no_server.html", section="/server")
-    values: dict[str, Any] = {"models": browser.models(), "proofs": browser.proofs(), "target": browser.target}
+    models, proofs = await browser.models(), await browser.proofs()
+    values: dict[str, Any] = {"models": models, "proofs": proofs, "url": browser.url}
     return page(request, "server.html", section="/server", model_path=model_path, proof_path=proof_path, **values)
 
 
-def model(request: Request) -> Response:
+async def model(request: Request) -> Response:
     """One version of a model: fidelity, cost, identity."""
     browser, path = _browser(request), request.path_params
-    models = browser.models()
-    found = browser.model(path["name"], path["version"])
+    found, models = await browser.model(path["name"], path["version"]), await browser.models()
     values: dict[str, Any] = {
         "shares": _shares(found),
         "scale": error_scale(found.fidelity) if found.fidelity is not None else None,
@@ -46,23 +44,23 @@ def model(request: Request) -> Response:
     return page(request, "model.html", section="/server", model=found, **values)
 
 
-def proof(request: Request) -> Response:
+async def proof(request: Request) -> Response:
     """One proof, and the form that checks its attestation."""
-    found = _browser(request).proof(request.path_params["proof"])
+    found = await _browser(request).proof(request.path_params["proof"])
     return page(request, "proof.html", section="/server", proof=found, proof_path=proof_path, **form_values(request))
 
 
-def attestation(request: Request) -> Response:
+async def attestation(request: Request) -> Response:
     """The attestation as the server gives it, which nobody has verified."""
     name = request.path_params["proof"]
     headers = {"content-disposition": 'attachment; filename="unverified-attestation.json"'}
-    return Response(_browser(request).attestation(name), headers=headers, media_type="application/json")
+    return Response(await _browser(request).attestation(name), headers=headers, media_type="application/json")
 
 
 async def verify(request: Request) -> Response:
     """Queue the verification of a proof's attestation with the auditor's own model."""
     form, name = await read_form(request), request.path_params["proof"]
-    data = await run_in_threadpool(_browser(request).attestation, name)
+    data = await _browser(request).attestation(name)
     return start_verification(request, form, File(f"{name[:12]}.json", data))
 
 
@@ -71,7 +69,7 @@ def model_path(found: ServedModel) -> str:
     return f"/server/models/{quote(found.name, safe='')}/{quote(found.version, safe='')}"
 
 
-def proof_path(found: Progress) -> str:
+def proof_path(found: Proof) -> str:
     """The path of a proof's page."""
     return f"/server/proofs/{quote(found.operation.rpartition('/')[2], safe='')}"
 
@@ -101,6 +99,6 @@ def _facts(found: ServedModel) -> list[tuple[str, str]]:
         ("model.digest", found.model_digest),
         ("server.engine", found.engine),
         ("server.setup", found.setup),
-        ("model.inputs", ", ".join(found.inputs)),
-        ("model.outputs", ", ".join(found.outputs)),
+        ("model.inputs", ", ".join(map(str, found.inputs))),
+        ("model.outputs", ", ".join(map(str, found.outputs))),
     ]

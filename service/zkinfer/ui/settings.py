@@ -17,6 +17,10 @@ DEFAULT_UPLOAD: Final = 64 << 20
 _LOOPBACK_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 _ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+|localhost)):(?P<port>[0-9]{1,5})")
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253})(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?"
+)
+_TOKEN = re.compile(r"[\x21-\x7e]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +56,51 @@ class Address:
 
 @dataclass(frozen=True, slots=True)
 class ServerAccess:
-    """A running `zkinfer serve` to browse. The token stays in this process.
+    """The HTTP interface of a running `zkinfer serve` to browse. The token stays in this process.
 
     Args:
-        target: `host:port` or `unix:/path`.
+        url: such as `http://127.0.0.1:8000`, or with a path below which a proxy serves it.
         token: bearer token; empty for none.
-        root_certificates: PEM of the CAs to trust; None for no TLS.
-        tls: use TLS with the CAs of the system.
+        root_certificates: PEM of the CAs to trust under `https`; None for those of the system.
+
+    Raises:
+        InputError: the URL or the token is malformed, the token would be sent to another machine without TLS, or there
+            are CAs without TLS.
     """
 
-    target: str
+    url: str
     token: str = ""
     root_certificates: bytes | None = None
-    tls: bool = False
+
+    def __post_init__(self) -> None:
+        match = _URL.fullmatch(self.url)
+        if match is None:
+            raise InputError(
+                f"{_without_secrets(self.url)!r:.120} is not the URL of a server.",
+                "Write it as http://127.0.0.1:8000: the address of `zkinfer serve --rest`, not that of gRPC.",
+            )
+        if _TOKEN.fullmatch(self.token) is None:
+            raise InputError("The token has spaces or characters beyond ASCII.", "The file must hold nothing else.")
+        encrypted = match["scheme"] == "https"
+        if self.token and not encrypted and not _is_loopback(match["host"]):
+            raise InputError(f"The token would be sent without TLS to {match['host']}.", "Write the URL with https.")
+        if self.root_certificates is not None and not encrypted:
+            raise InputError("CAs have no effect without TLS.", "Write the URL with https.")
 
     def __repr__(self) -> str:
-        return f"ServerAccess({self.target!r})"
+        return f"ServerAccess({self.url!r})"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _without_secrets(url: str) -> str:
+    """A URL without user, password and query, which may be secret."""
+    return url.partition("?")[0].rpartition("@")[2]
 
 
 @dataclass(frozen=True, slots=True)

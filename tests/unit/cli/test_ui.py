@@ -83,7 +83,7 @@ def test_token_that_others_can_read_is_refused(tmp_path):
     token = tmp_path / "token"
     token.write_text("s3cret")
     token.chmod(0o644)
-    result = ui("--server", "127.0.0.1:1", "--token-file", token)
+    result = ui("--server", "http://127.0.0.1:1", "--token-file", token)
     assert result.exit_code == 1
     assert "can be read by other users" in result.output
     assert "s3cret" not in result.output
@@ -93,13 +93,19 @@ def test_token_is_not_sent_to_another_machine_without_tls(tmp_path):
     token = tmp_path / "token"
     token.write_text("s3cret")
     token.chmod(0o600)
-    result = ui("--server", "server.example:1", "--token-file", token)
+    result = ui("--server", "http://server.example:1", "--token-file", token)
     assert result.exit_code == 1
     assert "without TLS" in result.output
 
 
+def test_address_of_grpc_is_refused_with_the_url_to_give():
+    result = ui("--server", "127.0.0.1:8001")
+    assert result.exit_code == 1
+    assert "http://127.0.0.1:8000" in result.output
+
+
 @pytest.mark.parametrize(
-    "options", [["--tls"], ["--ledger", "0x" + "00" * 20], ["--max-upload", "much"], ["--rpc", "http://x"]]
+    "options", [["--tls-ca", "ca.pem"], ["--ledger", "0x" + "00" * 20], ["--max-upload", "much"], ["--rpc", "http://x"]]
 )
 def test_useless_or_incomplete_option_is_refused(options):
     assert ui(*options).exit_code == 2

@@ -1,13 +1,16 @@
-from dataclasses import replace
-
 import pytest
+from tests.unit.ui.test_server_values import MODEL as DOCUMENT
 
-from zkinfer.client.models import ModelCost, ModelFidelity, ServedModel
 from zkinfer.ui.charts import cost_rows, error_scale
+from zkinfer.ui.server_values import ServedModel
 
-FIDELITY = ModelFidelity("held-out", 100, 1.0, 1e-6, 1e-3, 1.0, None, None)
-COST = ModelCost(2.0, 1_000_000, 4000, 500_000)
-MODEL = ServedModel("m", "1", True, True, "", "", "", "", "", (), (), (), COST, FIDELITY)
+
+def with_cost(**changes):
+    return ServedModel.model_validate(DOCUMENT | {"cost": DOCUMENT["cost"] | changes})
+
+
+MODEL = with_cost(prove_duration="2s")
+FIDELITY = MODEL.fidelity
 
 
 def test_scale_is_logarithmic():
@@ -18,19 +21,19 @@ def test_scale_is_logarithmic():
 
 @pytest.mark.parametrize(("error", "x"), [(0.0, 30.0), (1e-9, 30.0), (7.0, 330.0)])
 def test_error_beyond_the_scale_lies_on_its_end(error, x):
-    assert error_scale(replace(FIDELITY, error_p50=error)).marks[0].x == x
+    assert error_scale(FIDELITY.model_copy(update={"error_p50": error})).marks[0].x == x
 
 
 def test_costs_are_compared_with_the_costliest_model():
-    dear = replace(MODEL, cost=ModelCost(4.0, 2_000_000, 4000, 1_000_000))
+    dear = with_cost(prove_duration="4s", memory_bytes=2_000_000, gas=1_000_000)
     assert [row.share for row in cost_rows(MODEL, [MODEL, dear])] == [0.5, 0.5, 1.0, 0.5]
     assert [row.text for row in cost_rows(MODEL, [MODEL])] == ["2 s", "1 MB", "4 kB", "500,000"]
 
 
 def test_time_that_was_not_measured_has_no_bar():
-    unknown = replace(MODEL, cost=replace(COST, seconds=None))
+    unknown = with_cost(prove_duration=None)
     assert (cost_rows(unknown, [unknown, MODEL])[0].share, cost_rows(unknown, [unknown])[0].text) == (0.0, "")
 
 
 def test_unavailable_model_has_no_costs():
-    assert cost_rows(replace(MODEL, cost=None), [MODEL]) == ()
+    assert cost_rows(MODEL.model_copy(update={"cost": None}), [MODEL]) == ()

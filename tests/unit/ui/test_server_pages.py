@@ -1,63 +1,41 @@
+import json
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import pytest
 from tests.unit.ui.conftest import Browser
-from tests.unit.ui.test_charts import MODEL
+from tests.unit.ui.test_server_values import MODEL, PROOF
 
-from zkinfer.circuits.errors import InputError
-from zkinfer.client import CallError
-from zkinfer.client.values import Progress
 from zkinfer.ui.app import application
 from zkinfer.ui.browser import ServerBrowser
+from zkinfer.ui.errors import ServerError
 from zkinfer.ui.settings import ServerAccess
 
-AT = datetime(2026, 11, 30, tzinfo=UTC)
-PROOF = Progress(
-    operation="operations/proofs/abc",
-    state="SUCCEEDED",
-    done=True,
-    progress=1.0,
-    queue_position=None,
-    attempt=1,
-    cancel_requested=False,
-    model="m<b>",
-    version="1",
-    model_id="",
-    request_id="0x01",
-    created_at=AT,
-    started_at=AT,
-    finished_at=AT,
-    estimated_end=None,
-    attestation_digest="sha256:00",
-    error="",
-)
+RUNNING = PROOF | {
+    "name": "operations/proofs/run",
+    "done": False,
+    "metadata": PROOF["metadata"] | {"state": "PROOF_STATE_PROVING", "progress": 0.25},
+}
 
 
 class Server:
-    """What a server would answer."""
+    """What a server would answer, by path."""
 
     def __init__(self, attestation):
-        self.data = attestation
-        self.found = [replace(MODEL, labels=("Not <audited>.",))]
+        self.data, self.models = attestation, [MODEL | {"labels": ["Not <audited>."]}]
 
-    def models(self, *, timeout):
-        return self.found
-
-    def list(self, *, most):
-        return [PROOF, replace(PROOF, operation="operations/proofs/run", state="PROVING", done=False, progress=0.25)]
-
-    def state(self, operation):
-        return next((proof for proof in self.list(most=2) if proof.operation == operation), None) or self.fail()
-
-    def unverified_attestation(self, operation, *, timeout):
-        return self.data
-
-    def fail(self):
-        raise CallError("There is no such operation.", code="NOT_FOUND")
-
-    def close(self):
-        pass
+    async def get(self, path, *, query=None, most):
+        if path == "v1/operations/proofs/abc/attestation":
+            return self.data
+        found = {
+            "v1/models": {"models": self.models, "next_page_token": ""},
+            "v1/models/m/versions/1": self.models[0],
+            "v1/operations": {"operations": [PROOF, RUNNING]},
+            "v1/operations/proofs/abc": PROOF,
+            "v1/operations/proofs/run": RUNNING,
+        }
+        if path not in found:
+            raise ServerError("There is no such thing.", "The server's error is 404.", status=404)
+        return json.dumps(found[path]).encode()
 
 
 @pytest.fixture
@@ -67,9 +45,7 @@ def server(proven):
 
 @pytest.fixture
 def browser(parts, server):
-    reader = ServerBrowser(ServerAccess("127.0.0.1:8001", token="s3cret"))
-    reader._client = server
-    made = replace(parts, browser=reader)
+    made = replace(parts, browser=ServerBrowser(ServerAccess("http://127.0.0.1:8000", token="s3cret"), server))
     found = Browser(application(made))
     found.get(f"/open/{made.access.key}")
     return found
@@ -92,12 +68,12 @@ def test_model_shows_fidelity_and_cost(browser):
 
 def test_unknown_model_is_refused(browser):
     answer = browser.get("/server/models/other/1")
-    assert answer.status_code == 422
-    assert "no model" in answer.text
+    assert answer.status_code == 404
+    assert "There is no such thing." in answer.text
 
 
 def test_unavailable_model_shows_its_reason(browser, server):
-    server.found = [replace(MODEL, ready=False, reason="It is damaged.", cost=None, fidelity=None)]
+    server.models = [{"name": "m", "version": "1", "state": "MODEL_STATE_UNAVAILABLE", "reason": "It is damaged."}]
     assert "It is damaged." in browser.get("/server").text
     assert "It is damaged." in browser.get("/server/models/m/1").text
 
@@ -127,18 +103,29 @@ def test_attestation_is_saved_as_unverified(browser, proven):
     assert "unverified" in answer.headers["content-disposition"]
 
 
-@pytest.mark.parametrize("name", ["nothing", "a.b", "x" * 200])
-def test_unknown_proof_is_refused(browser, name):
-    assert browser.get(f"/server/proofs/{name}").status_code == 422
+@pytest.mark.parametrize(("name", "status"), [("nothing", 404), ("a.b", 422), ("x" * 200, 422)])
+def test_unknown_proof_is_refused(browser, name, status):
+    assert browser.get(f"/server/proofs/{name}").status_code == status
+
+
+def test_list_without_an_end_is_refused(browser, server):
+    async def get(path, *, query=None, most):
+        return b'{"models": [], "next_page_token": "1"}'
+
+    server.get = get
+    answer = browser.get("/server")
+    assert answer.status_code == 502
+    assert "more than 20 pages" in answer.text
 
 
 def test_server_that_is_away_is_named(parts):
-    reader = ServerBrowser(ServerAccess("127.0.0.1:9", token="s3cret"))
-    with pytest.raises(CallError, match="cannot be reached"):
-        reader.models()
-    reader.close()
-    with pytest.raises(InputError, match="not the name of a proof"):
-        reader.proof("../x")
+    made = replace(parts, browser=ServerBrowser(ServerAccess("http://127.0.0.1:9", token="s3cret")))
+    found = Browser(application(made))
+    found.get(f"/open/{made.access.key}")
+    answer = found.get("/server")
+    assert answer.status_code == 502
+    assert "http://127.0.0.1:9 cannot be reached" in answer.text
+    assert "s3cret" not in answer.text
 
 
 def test_pages_of_a_server_do_not_exist_without_one(parts):
