@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from tests.browser.chromium import CHROMIUM, launched
+from tests.browser.records import recorded
 from tests.paths import PROGRAM
 
 from zkinfer.circuits.compile import CompileOptions, compile_model
@@ -54,7 +55,13 @@ def proven(environment, tmp_path_factory):
     attestation.write_bytes(Prover(home=home).prove(compiled.circuit, {"image": image}).to_bytes())
     experimental = engine.id.partition("/")[0] if engine.experimental else ""
     return SimpleNamespace(
-        folder=folder, model=DIGITS.model, attestation=attestation, image=image, experimental=experimental
+        folder=folder,
+        home=home,
+        circuit=compiled.circuit,
+        model=DIGITS.model,
+        attestation=attestation,
+        image=image,
+        experimental=experimental,
     )
 
 
@@ -105,6 +112,20 @@ def server_link(environment, proven, tmp_path_factory):
                 pass
         with page_of(environment, "--server", f"http://{addresses['rest']}") as found:
             yield found
+
+
+@pytest.fixture(scope="session")
+def chain(proven):
+    """A node whose ledger has an answer on record; see `recorded`."""
+    with recorded(proven) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def chain_link(environment, chain):
+    """The link of a page with that node and ledger."""
+    with page_of(environment, "--rpc", chain.url, "--ledger", chain.ledger, "--confirmations", "1") as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

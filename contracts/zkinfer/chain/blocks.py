@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from eth_abi.abi import decode
@@ -24,6 +25,14 @@ class Header(NamedTuple):
 
     number: int
     hash: str
+
+
+def moment(seconds: int) -> datetime:
+    """The time of a chain's clock; raises RpcError if no calendar has it."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError) as err:
+        raise RpcError(f"The node states a time that no calendar has: {seconds:,} s.", "Ask another node.") from err
 
 
 def _event(name: str) -> dict[str, Any]:

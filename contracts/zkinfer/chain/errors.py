@@ -1,7 +1,17 @@
 """Errors of verifying against a chain, and the reasons for refusing an attestation."""
 
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
 from zkinfer.circuits.errors import ZkinferError
+from zkinfer.contracts import ChainError, CodeMismatchError
+from zkinfer.contracts.errors import AddressBookError, DeploymentError
 from zkinfer.verifier import RecordUnavailableError, RefusedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class NodeError(RecordUnavailableError):
@@ -34,3 +44,14 @@ class NotFinalError(RefusedError):
 
 class RecordMismatchError(RefusedError):
     """The recorded answer is another one, of another model or about another input, or has become unsound."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Translate errors of `zkinfer.contracts`, which have another root, to those of this package."""
+    try:
+        yield
+    except (AddressBookError, CodeMismatchError, DeploymentError) as err:
+        raise LedgerError(err.cause, err.cure) from err
+    except ChainError as err:
+        raise NodeError(err.cause, err.cure) from err

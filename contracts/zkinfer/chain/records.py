@@ -18,42 +18,30 @@ its answers are compared with the proof and with each other. To notice a chain m
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Self
 
-from zkinfer.chain.blocks import Blocks
+from zkinfer.chain.blocks import Blocks, moment
 from zkinfer.chain.errors import (
-    LedgerError,
     NodeError,
     NotFinalError,
     NotRecordedError,
     OtherChainError,
     RecordMismatchError,
+    translated,
 )
-from zkinfer.contracts import (
-    ANY_INPUT,
-    ChainError,
-    CodeMismatchError,
-    input_commitment,
-    load,
-    output_commitment,
-)
+from zkinfer.chain.ledger_code import LedgerCode
+from zkinfer.contracts import ANY_INPUT, input_commitment, output_commitment
 from zkinfer.contracts.address_book import read_book
-from zkinfer.contracts.deploy import verify_code
-from zkinfer.contracts.errors import AddressBookError, DeploymentError
-from zkinfer.contracts.identifiers import keccak256
 from zkinfer.contracts.ledger import Ledger
 from zkinfer.contracts.registry import Registry
 from zkinfer.contracts.rpc import connect
-from zkinfer.verifier import ContractCode, RecordedAnswer
+from zkinfer.verifier import RecordedAnswer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from zkinfer.chain.blocks import Header
-    from zkinfer.contracts import ContractName, Request
+    from zkinfer.contracts import Request
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.ledger import Entry
@@ -82,8 +70,8 @@ class LedgerRecord:
         request: Request | None = None,
     ) -> None:
         self._blocks = blocks
-        self._book = None if isinstance(ledger, str) else ledger
-        self._ledger = ledger if isinstance(ledger, str) else ledger.addresses["InferenceLedger"]
+        self._code = LedgerCode(ledger)
+        self._ledger = self._code.ledger
         self._confirmations = confirmations
         self._request = request
 
@@ -99,13 +87,13 @@ class LedgerRecord:
             NodeError: the URL is invalid.
             LedgerError: the file is missing, altered or of another version.
         """
-        with _translated():
+        with translated():
             address_or_book = ledger if isinstance(ledger, str) else read_book(ledger)
             return cls(Blocks(connect(url)), address_or_book, confirmations=confirmations, request=request)
 
     def settled(self) -> int:
         """The number of the last block with enough confirmations; raises NodeError."""
-        with _translated():
+        with translated():
             return self._blocks.settled(self._confirmations).number
 
     def agree(self, answer: ProvenAnswer, *, at: int | None = None) -> RecordedAnswer:
@@ -120,10 +108,10 @@ class LedgerRecord:
             LedgerError: the contract at the address is not zkinfer's ledger.
             NodeError: the node failed, or contradicts itself.
         """
-        with _translated():
+        with translated():
             chain = self._blocks.latest()
             _same_chain(chain, answer)  # (1)
-            registry = self._registry(chain)  # (2)
+            registry = self._code.registry(chain)  # (2)
             _recorded(chain, self._ledger, answer)  # (3)
             block = self._blocks.settled(self._confirmations) if at is None else self._blocks.header(at)
             then = self._blocks.at(block.number)
@@ -133,28 +121,19 @@ class LedgerRecord:
             _same_model(then, registry, request, answer)
             _same_input(request, answer)  # (6)
             _still_sound(chain, registry, request)  # (7)
-            code = tuple(self._code(then, registry))
+            code = self._code.compared(then, registry)
+            recorded_at = moment(entry.recorded_at)
             self._require_still(block)
         return RecordedAnswer(
             chain_id=answer.context.chain_id,
             ledger=self._ledger,
             listing=request.listing,
-            recorded_at=datetime.fromtimestamp(entry.recorded_at, UTC),
+            recorded_at=recorded_at,
             block=block.number,
             block_hash=block.hash,
             confirmations=self._confirmations,
             code=code,
         )
-
-    def _registry(self, chain: Chain) -> str:
-        if self._book is not None:
-            if self._book.chain_id != chain.id:
-                raise LedgerError(
-                    f"The deployment is on chain {self._book.chain_id}; the node is on chain {chain.id}.",
-                    "Give the address book of a deployment on the node's chain.",
-                )
-            verify_code(chain, self._book.plan)
-        return _registry_of(chain, self._ledger)
 
     def _settled(self, then: Chain, block: Header, answer: ProvenAnswer) -> Entry:
         """The record as it was at a block, by the same code as now."""
@@ -165,20 +144,8 @@ class LedgerRecord:
                 "confirmations.",
                 "Wait, then verify again.",
             )
-        self._registry(then)
+        self._code.registry(then)
         return _recorded(then, self._ledger, answer)
-
-    def _code(self, chain: Chain, registry: str) -> Iterator[ContractCode]:
-        """The code that was compared, with its hash on the chain."""
-        parts = {} if self._book is None else self._book.addresses
-        named = {
-            **parts,
-            "InferenceLedger": self._ledger,
-            "ModelRegistry": registry,
-            "VerifierRouter": chain.read("InferenceLedger", self._ledger, "ROUTER"),
-        }
-        for name, address in sorted(named.items()):
-            yield ContractCode(name, address, "0x" + keccak256(chain.code(address)).hex())
 
     def _require_still(self, block: Header) -> None:
         """A block that changed while it was read makes the answers about it worthless."""
@@ -204,41 +171,11 @@ class LedgerRecord:
         return request
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Translate errors of `zkinfer.contracts`, which have another root, to those of this package."""
-    try:
-        yield
-    except (AddressBookError, CodeMismatchError, DeploymentError) as err:
-        raise LedgerError(err.cause, err.cure) from err
-    except ChainError as err:
-        raise NodeError(err.cause, err.cure) from err
-
-
 def _same_chain(chain: Chain, answer: ProvenAnswer) -> None:
     wanted, found = answer.context.chain_id, chain.id
     if wanted != found:
         made = f"for a request on chain {wanted}" if wanted else "without a chain"
         raise OtherChainError(f"The proof was made {made}; the node is on chain {found}.", "Use a node of that chain.")
-
-
-def _registry_of(chain: Chain, ledger: str) -> str:
-    """The ledger's registry. Registry and router are immutables of the ledger."""
-    _require_code(chain, "InferenceLedger", ledger)
-    registry: str = chain.read("InferenceLedger", ledger, "REGISTRY")
-    router: str = chain.read("InferenceLedger", ledger, "ROUTER")
-    _require_code(chain, "ModelRegistry", registry)
-    _require_code(chain, "VerifierRouter", router)
-    if chain.read("ModelRegistry", registry, "ROUTER") != router:
-        raise LedgerError(f"The ledger at {ledger} and its registry rely on different routers.")
-    return registry
-
-
-def _require_code(chain: Chain, name: ContractName, address: str) -> None:
-    code = chain.code(address)
-    if not code:
-        raise LedgerError(f"There is no {name} at {address}: the account has no code.", "Check address and chain.")
-    load(name).require_code(code)
 
 
 def _recorded(chain: Chain, ledger: str, answer: ProvenAnswer) -> Entry:

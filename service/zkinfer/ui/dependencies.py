@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, cast
 from starlette.exceptions import HTTPException
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.requests import Request
 
+    from zkinfer.chain.lookup import LedgerLookup
     from zkinfer.ui.access import Access, Session
     from zkinfer.ui.browser import ServerBrowser
     from zkinfer.ui.digits import Demo
-    from zkinfer.ui.ledger import LedgerBrowser
     from zkinfer.ui.settings import UiSettings
     from zkinfer.ui.tasks import Task, Tasks
     from zkinfer.ui.verification import Auditor
@@ -31,7 +33,7 @@ class Dependencies:
         auditor: verifies.
         demo: proves digits.
         browser: reads a server; None if none is configured.
-        ledger: reads a ledger; None if none is configured.
+        ledger: connects to the configured ledger; None if none is configured.
     """
 
     settings: UiSettings
@@ -41,7 +43,7 @@ class Dependencies:
     auditor: Auditor
     demo: Demo
     browser: ServerBrowser | None = None
-    ledger: LedgerBrowser | None = None
+    ledger: Callable[[], LedgerLookup] | None = None
 
 
 def dependencies(request: Request) -> Dependencies:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def lookup(request: Request) -> Response:
-    """The form, and the entry of the request that the query names."""
+    """The form, and what ledger and registry say of the request that the query names."""
     ledger = dependencies(request).ledger
     if ledger is None:
         raise HTTPException(404, "page")
     request_id = parse_request_id(request.query_params.get("request_id", ""))
-    found = ledger.entry(request_id) if request_id else None
+    found = ledger().state_of(request_id) if request_id else None
     return page(request, "records.html", section="/records", request_id=request_id, found=found)

@@ -17,7 +17,6 @@ from zkinfer.ui.app import application
 from zkinfer.ui.browser import ServerBrowser
 from zkinfer.ui.dependencies import Dependencies
 from zkinfer.ui.digits import Demo
-from zkinfer.ui.ledger import LedgerBrowser
 from zkinfer.ui.tasks import Tasks
 from zkinfer.ui.verification import Auditor
 
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from zkinfer.chain.lookup import LedgerLookup
     from zkinfer.circuits.home import Home
     from zkinfer.ui.digits import DemoModel
     from zkinfer.ui.settings import Address, ChainAccess, UiSettings
@@ -86,7 +86,7 @@ def parts(
         auditor=auditor,
         demo=Demo(model, home, folder, auditor),
         browser=browser,
-        ledger=None if settings.chain is None else LedgerBrowser(settings.chain),
+        ledger=None if settings.chain is None else _lookup_of(settings.chain),
     )
     try:
         yield made
@@ -101,6 +101,17 @@ def _record_of(chain: ChainAccess) -> Callable[[], ChainRecord]:
         from zkinfer.chain.records import LedgerRecord  # noqa: PLC0415 - an optional library
 
         return LedgerRecord.connect(chain.url, chain.ledger, confirmations=chain.confirmations)
+
+    return connect
+
+
+def _lookup_of(chain: ChainAccess) -> Callable[[], LedgerLookup]:
+    """A connection for each look-up."""
+
+    def connect() -> LedgerLookup:
+        from zkinfer.chain.lookup import LedgerLookup  # noqa: PLC0415 - an optional library
+
+        return LedgerLookup.connect(chain.url, chain.ledger, confirmations=chain.confirmations)
 
     return connect
 

@@ -5,6 +5,7 @@ from tests.unit.chain.fake_chain import (
     CHAIN,
     LEDGER,
     MODEL,
+    OUTPUTS,
     REGISTRY,
     REQUEST,
     ROUTER,
@@ -25,7 +26,7 @@ from zkinfer.chain.errors import (
     RecordMismatchError,
 )
 from zkinfer.chain.records import LedgerRecord
-from zkinfer.contracts import ANY_INPUT, load
+from zkinfer.contracts import ANY_INPUT, load, output_commitment
 from zkinfer.contracts.address_book import AddressBook
 from zkinfer.contracts.deploy import Governance
 from zkinfer.contracts.errors import RpcError
@@ -35,6 +36,14 @@ from zkinfer.verifier import RefusedError
 
 def agree(blocks, answer=None, ledger=LEDGER, **options):
     return LedgerRecord(blocks, ledger, **options).agree(answer or answer_to(blocks.request_told or REQUEST))
+
+
+@pytest.mark.parametrize("seconds", [1 << 40, 1 << 63, (1 << 64) - 1])
+def test_record_at_a_time_that_no_calendar_has_is_refused(seconds, monkeypatch):
+    digest = bytes.fromhex(output_commitment(OUTPUTS)[2:])[:26]
+    monkeypatch.setattr(FakeChain, "entry", lambda self: (2, seconds, digest))
+    with pytest.raises(NodeError, match="no calendar"):
+        agree(FakeBlocks())
 
 
 def test_record_of_this_answer_agrees():

@@ -11,6 +11,7 @@ from zkinfer.contracts.rpc import recursion_limit_kept
 
 DOORS = (
     "zkinfer.chain",
+    "zkinfer.chain.lookup",
     "zkinfer.chain.records",
     "zkinfer.circuits.srs.bn254",
     "zkinfer.cli.demo.onchain",

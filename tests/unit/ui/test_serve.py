@@ -25,7 +25,7 @@ def test_page_knows_the_server_and_the_chain_that_are_named(tiny, tmp_path):
     chain = ChainAccess("http://127.0.0.1:1", "0x" + "11" * 20)
     with made(tiny, tmp_path, chain=chain, server=ServerAccess("http://127.0.0.1:9")) as found:
         assert found.browser.url == "http://127.0.0.1:9"
-        assert found.ledger is not None
+        assert found.ledger() is not found.ledger()
         assert found.auditor.record() is not found.auditor.record()
 
 
