@@ -95,8 +95,8 @@ def link(environment, proven):
 
 
 @pytest.fixture(scope="session")
-def server_link(environment, proven, tmp_path_factory):
-    """The link of a page that browses a server with one model and one finished proof."""
+def server(environment, proven, tmp_path_factory):
+    """A server with one model and one finished proof: its URL, and the name of the proof."""
     folder = tmp_path_factory.mktemp("server")
     shutil.copytree(proven.folder / "circuit", folder / "models" / "digits" / "1")
     options = ["--repository", folder / "models", "--state", folder / "state", "--listen", "127.0.0.1:0"]
@@ -110,8 +110,7 @@ def server_link(environment, proven, tmp_path_factory):
             operation = client.infer("digits", {"image": proven.image}).handle.operation
             while not client.state(operation).done:
                 pass
-        with page_of(environment, "--server", f"http://{addresses['rest']}") as found:
-            yield found
+        yield SimpleNamespace(url=f"http://{addresses['rest']}", proof=operation.rpartition("/")[2])
 
 
 @pytest.fixture(scope="session")
@@ -122,9 +121,10 @@ def chain(proven):
 
 
 @pytest.fixture(scope="session")
-def chain_link(environment, chain):
-    """The link of a page with that node and ledger."""
-    with page_of(environment, "--rpc", chain.url, "--ledger", chain.ledger, "--confirmations", "1") as found:
+def full_link(environment, server, chain):
+    """The link of a page with that server, node and ledger."""
+    node = ("--rpc", chain.url, "--ledger", chain.ledger, "--confirmations", "1")
+    with page_of(environment, "--server", server.url, *node) as found:
         yield found
 
 

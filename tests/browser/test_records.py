@@ -1,8 +1,8 @@
 """The record on a chain in a browser: looked up, and required of a verification, at a real node."""
 
 
-def test_record_is_looked_up_with_listing_code_and_block(visit, chain_link, chain):
-    page = visit(chain_link)
+def test_record_is_looked_up_with_listing_code_and_block(visit, full_link, chain):
+    page = visit(full_link)
     page.get_by_role("link", name="Chain").click()
     page.fill("#request_id", chain.answered)
     page.get_by_role("button", name="Look up").click()
@@ -14,13 +14,13 @@ def test_record_is_looked_up_with_listing_code_and_block(visit, chain_link, chai
         assert page.locator(".code dt", has_text=name).count() == 1
 
 
-def test_open_request_has_no_answer_yet(visit, chain_link, chain):
-    page = visit(chain_link, f"/records?request_id={chain.open}")
+def test_open_request_has_no_answer_yet(visit, full_link, chain):
+    page = visit(full_link, f"/records?request_id={chain.open}")
     assert "no answer yet" in page.locator("#state").inner_text()
 
 
-def test_unknown_request_is_not_on_the_ledger(visit, chain_link):
-    page = visit(chain_link, f"/records?request_id=0x{'ab' * 32}")
+def test_unknown_request_is_not_on_the_ledger(visit, full_link):
+    page = visit(full_link, f"/records?request_id=0x{'ab' * 32}")
     assert "does not know" in page.locator("#state").inner_text()
 
 
@@ -36,8 +36,8 @@ def verified(page, proven, attestation):
     page.wait_for_selector(".verdict")
 
 
-def test_recorded_answer_is_verified_against_the_chain(visit, chain_link, proven, chain):
-    page = visit(chain_link)
+def test_recorded_answer_is_verified_against_the_chain(visit, full_link, proven, chain):
+    page = visit(full_link)
     verified(page, proven, chain.attestation)
     assert page.locator("h1").inner_text() == "Valid, but forgeable"
     assert page.locator("#line-12").get_attribute("data-state") == "passed"
@@ -48,7 +48,7 @@ def test_recorded_answer_is_verified_against_the_chain(visit, chain_link, proven
     assert section.count("0x") >= 9
 
 
-def test_answer_that_is_not_recorded_is_refused(visit, chain_link, proven):
-    page = visit(chain_link)
+def test_answer_that_is_not_recorded_is_refused(visit, full_link, proven):
+    page = visit(full_link)
     verified(page, proven, proven.attestation)
     assert "made without a chain" in page.locator(".reason").inner_text()

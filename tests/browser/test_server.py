@@ -1,8 +1,8 @@
 """A running server in a browser: its models, its proofs, and the check of an attestation."""
 
 
-def test_model_is_shown_with_fidelity_and_cost(visit, server_link):
-    page = visit(server_link)
+def test_model_is_shown_with_fidelity_and_cost(visit, full_link):
+    page = visit(full_link)
     page.get_by_role("link", name="Server").click()
     page.get_by_role("link", name="digits").click()
     assert page.locator("svg.scale circle").count() == 3
@@ -10,8 +10,8 @@ def test_model_is_shown_with_fidelity_and_cost(visit, server_link):
     assert "model id" in page.locator("dl").inner_text()
 
 
-def test_attestation_of_a_proof_is_verified(visit, server_link, proven):
-    page = visit(server_link, "/server")
+def test_attestation_of_a_proof_is_verified(visit, full_link, proven):
+    page = visit(full_link, "/server")
     page.locator("tbody a").first.click()
     assert "proven" in page.locator(".lead").inner_text()
     page.set_input_files("#model", proven.model)
