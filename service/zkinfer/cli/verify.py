@@ -52,6 +52,10 @@ SecondOpinion = Annotated[
         "--second-opinion", help="Verify the proof with two independent implementations; refuse it if they differ."
     ),
 ]
+UnsafeDevSetup = Annotated[
+    bool, typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev proofs, which anyone can forge.")
+]
+ReportLanguage = Annotated[str, typer.Option(metavar="CODE", help="Language of the reports: en or fr.")]
 PolicyFile = Annotated[Path | None, typer.Option(help="Further requirements, as JSON or TOML; see `zkinfer policy`.")]
 ReportFiles = Annotated[
     list[Path] | None,
@@ -76,6 +80,7 @@ class Requirements:
     unsafe_accept_dev_setup: bool
     second_opinion: bool = False
     reports: list[Path] = field(default_factory=list)
+    language: str = "en"
     accept_engine: list[str] = field(default_factory=list)
     chain: ChainOptions = field(default_factory=ChainOptions)
     basis: Basis = field(default_factory=Basis)
@@ -94,13 +99,11 @@ def verify_command(
         list[Path] | None, typer.Option(metavar="KEY.pub", help="Require a signature by one of these keys; repeatable.")
     ] = None,
     request_id: Annotated[str | None, typer.Option(help="Require that the proof is for this request (0x...).")] = None,
-    unsafe_accept_dev_setup: Annotated[
-        bool,
-        typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev proofs, which anyone can forge."),
-    ] = False,
+    unsafe_accept_dev_setup: UnsafeDevSetup = False,
     accept_engine: AcceptEngine = None,
     second_opinion: SecondOpinion = False,
     report: ReportFiles = None,
+    language: ReportLanguage = "en",
     trust_root: TrustRootFile = None,
     root_fingerprint: RootFingerprint = None,
     at: At = None,
@@ -133,11 +136,12 @@ def verify_command(
         accept_engine=accept_engine or [],
         second_opinion=second_opinion,
         reports=report or [],
+        language=language,
         chain=ChainOptions(rpc or [], rpc_file or [], ledger, deployment, request, confirmations),
         basis=Basis(trust_root, at, log_proof, root_fingerprint, log_checkpoint, log_consistency),
     )
     with exit_on_error(as_json=as_json):
-        refuse_unwritable_reports(required.reports)
+        refuse_unwritable_reports(required.reports, required.language)
         with progress_display(quiet=as_json) as display:
             display.progress("verify", 0.0)
             verdict = _verify(attestation, required, display.note)
@@ -220,11 +224,13 @@ def _report_digest(required: Requirements, path: Path | None) -> str:
     return str(sha256_file(path)) if required.reports and path is not None else ""
 
 
-def refuse_unwritable_reports(paths: list[Path]) -> None:
+def refuse_unwritable_reports(paths: list[Path], language: str) -> None:
     """Raise InputError before the verification if a report could not be written after it."""
     if paths:
         from zkinfer.verifier.report import refuse_unwritable
+        from zkinfer.verifier.report.language import words_of
 
+        words_of(language)
         for path in paths:
             refuse_unwritable(path)
 
@@ -239,7 +245,7 @@ def write_reports(verdict: Verdict, required: Requirements, attestation: Path) -
     question, command = question_of(required, attestation), command_of(required, attestation)
     report = make_report(verdict, question, command=command, manifest=manifest)
     for path in required.reports:
-        write_report(report, path)
+        write_report(report, path, required.language)
         say(f"[dim]report: {plain(path)}[/]")
 
 

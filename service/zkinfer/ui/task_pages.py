@@ -15,6 +15,8 @@ from zkinfer.ui.dependencies import dependencies, task_of
 from zkinfer.ui.digits import Answer
 from zkinfer.ui.render import language_of, page
 from zkinfer.ui.verification import Checked
+from zkinfer.verifier.report.files import report_bytes
+from zkinfer.verifier.report.language import ENGLISH, languages
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,17 +80,22 @@ def _message(event: Event, t: Catalogue) -> str:
 
 
 def report(request: Request) -> Response:
-    """The report in the form that the suffix names; with `?save` as a file to keep."""
+    """The report in the page's language and the form that the suffix names; with `?save` as a file to keep."""
     suffix, checked = request.path_params["suffix"], checked_of(task_of(request))
-    data = checked.forms.get(f".{suffix}")
-    if data is None:
+    if f".{suffix}" not in checked.forms:
         raise HTTPException(404, "page")
+    data = report_bytes(checked.report, f".{suffix}", report_language(language_of(request)))
     headers = (
         {"content-disposition": f'attachment; filename="report.{suffix}"'} if "save" in request.query_params else {}
     )
     if suffix == "html":
         headers["content-security-policy"] = own_policy(data)
     return Response(data, headers=headers, media_type=_TYPES[f".{suffix}"])
+
+
+def report_language(t: Catalogue) -> str:
+    """The language of the page, if reports have it; else English."""
+    return t.language if t.language in languages() else ENGLISH
 
 
 def own_policy(document: bytes) -> str:

@@ -13,9 +13,7 @@ from zkinfer.circuits.storage import private_directory
 from zkinfer.circuits.tensor_files import read_inputs
 from zkinfer.verifier import Trusted, Verifier, audit_policy, load_policy, load_public_key
 from zkinfer.verifier.report import make_report
-from zkinfer.verifier.report.content import json_bytes
-from zkinfer.verifier.report.html import html_bytes
-from zkinfer.verifier.report.markdown import markdown_bytes
+from zkinfer.verifier.report.files import SUFFIXES
 from zkinfer.verifier.summary import Question
 from zkinfer.verifier.verdict import verdict_on
 
@@ -69,11 +67,15 @@ class Requirements:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """The result: the verdict, its report, and the report's forms by suffix; a PDF only if its library is there."""
+    """The result: the verdict and its report."""
 
     verdict: Verdict
     report: Report
-    forms: Mapping[str, bytes]
+
+    @property
+    def forms(self) -> tuple[str, ...]:
+        """The suffixes of the report's forms; a PDF only if its library is there."""
+        return tuple(suffix for suffix in SUFFIXES if suffix != ".pdf" or find_spec("reportlab") is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,13 +171,7 @@ def _policy(trusted: Trusted, required: Requirements, manifest: Manifest | None,
 
 
 def _checked(verdict: Verdict, required: Requirements, manifest: Manifest | None) -> Checked:
-    report = make_report(verdict, _question(required), command=_command(required), manifest=manifest)
-    forms = {".html": html_bytes(report), ".md": markdown_bytes(report), ".json": json_bytes(report)}
-    if find_spec("reportlab") is not None:
-        from zkinfer.verifier.report.pdf import pdf_bytes  # noqa: PLC0415 - an optional library
-
-        forms[".pdf"] = pdf_bytes(report)
-    return Checked(verdict, report, forms)
+    return Checked(verdict, make_report(verdict, _question(required), command=_command(required), manifest=manifest))
 
 
 def _question(required: Requirements) -> Question:

@@ -90,3 +90,19 @@ def test_refused_file_has_a_report_in_each_form(tmp_path):
     assert json.loads(outcome.stdout)["reports"] == [str(path) for path in reports]
     assert json.loads(reports[-1].read_bytes())["outcome"] == "refused"
     assert all(path.stat().st_size > 500 for path in reports)
+
+
+def test_report_is_in_the_language_that_is_named(tmp_path):
+    (tmp_path / "a.json").write_text("{}")
+    report = tmp_path / "r.md"
+    arguments = ["verify", str(tmp_path / "a.json"), "--model", str(tmp_path / "a.json"), "--report", str(report)]
+    assert CliRunner().invoke(app, [*arguments, "--language", "fr"]).exit_code == 1
+    assert report.read_text().startswith("# Rapport de vérification")
+
+
+def test_unknown_language_is_refused_before_the_verification(tmp_path):
+    arguments = ["verify", "missing.json", "--model", "m", "--report", str(tmp_path / "r.md"), "--language", "de"]
+    outcome = CliRunner().invoke(app, arguments)
+    assert outcome.exit_code == 1
+    assert "Choose one of en, fr" in " ".join(outcome.stderr.split())
+    assert "missing.json" not in outcome.stderr

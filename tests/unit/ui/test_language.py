@@ -8,6 +8,7 @@ from tests.paths import ROOT
 from zkinfer.cli.ui import _FIELDS
 from zkinfer.ui.language import catalogues, placeholders, preferred
 from zkinfer.verifier.errors import TITLES, Step
+from zkinfer.verifier.report.language import languages
 from zkinfer.verifier.summary import Question, properties
 from zkinfer.verifier.verdict import Verdict
 
@@ -92,3 +93,7 @@ def test_every_property_of_a_verdict_is_translated(named):
     for one in properties(Verdict(steps), question):
         assert OTHERS[0].known("claim", one.claim) != one.claim
         assert not one.remark or OTHERS[0].known("remark", one.remark) != one.remark
+
+
+def test_reports_have_the_languages_of_the_page():
+    assert languages() == tuple(catalogues())

@@ -46,6 +46,15 @@ def test_document_without_policy_is_refused():
         own_policy(b"<!doctype html><p>")
 
 
+@pytest.mark.parametrize(
+    ("accept", "language", "words"), [("fr", "fr", "Ce qui a été contrôlé"), ("de", "en", "What was checked")]
+)
+def test_report_is_in_the_language_of_the_page(browser, verified, accept, language, words):
+    text = browser.get(f"/tasks/{verified.id}/report.html", headers={"accept-language": accept}).text
+    assert f'<html lang="{language}"' in text
+    assert words in text
+
+
 def test_command_of_the_report_repeats_the_verification(browser, verified):
     report = json.loads(browser.get(f"/tasks/{verified.id}/report.json").content)
     assert report["repeat"] == "zkinfer verify answer.json --model tiny.onnx --unsafe-accept-dev-setup"

@@ -23,7 +23,8 @@ ELEMENTS = VOID | words(
 )
 ATTRIBUTES = words(
     "lang data-outcome charset http-equiv content name class href aria-label id aria-labelledby viewbox aria-hidden "
-    "focusable d cx cy r role tabindex scope preserveaspectratio x width height fill shape-rendering type hidden"
+    "focusable d cx cy r role tabindex scope preserveaspectratio x width height fill shape-rendering type hidden "
+    "data-copied data-selected"
 )
 
 

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 if TYPE_CHECKING:
     from zkinfer.verifier.errors import Status
     from zkinfer.verifier.report.values import Bars, Picture, Table
 
-_WORDS: dict[Status, str] = {
-    "passed": "passed",
-    "failed": "failed",
-    "skipped": "not done",
-    "not_reached": "not reached",
-}
+BUTTON: Final = "Copy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +29,13 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A claim that holds or does not, with the sign for it, and its evidence."""
+    """A claim that holds or does not, with the sign and the word for it, and its evidence."""
 
     status: Status
     sign: str
+    word: str
     claim: str
     evidence: str = ""
-
-    @property
-    def word(self) -> str:
-        """The status in words."""
-        return _WORDS[self.status]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +48,11 @@ class Marks:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Names and values; the values of digests are for copying."""
+    """Names and values; the values of digests are for copying, with a button where there are buttons."""
 
     rows: tuple[tuple[str, str], ...]
     digests: bool = False
+    button: str = BUTTON
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +64,11 @@ class Items:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command line for copying."""
+    """A command line for copying, and what the button calls it."""
 
     text: str
+    name: str = "the command"
+    button: str = BUTTON
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.storage import write_atomically
 from zkinfer.verifier.report.content import json_bytes
 from zkinfer.verifier.report.html import html_bytes
+from zkinfer.verifier.report.language import ENGLISH, words_of
 from zkinfer.verifier.report.markdown import markdown_bytes
 
 if TYPE_CHECKING:
@@ -33,19 +34,26 @@ def refuse_unwritable(path: Path) -> None:
         )
 
 
-def write_report(report: Report, path: Path) -> None:
+def write_report(report: Report, path: Path, language: str = ENGLISH) -> None:
     """Write a report as HTML, PDF, Markdown or JSON; an existing file is replaced.
 
     Raises:
-        InputError: another suffix, reportlab is not installed, or the file cannot be written.
+        InputError: another suffix, an unknown language, reportlab is not installed, or the file cannot be written.
     """
     refuse_unwritable(path)
-    write_atomically(path, _bytes(report, path.suffix.lower()))
+    write_atomically(path, report_bytes(report, path.suffix.lower(), language))
 
 
-def _bytes(report: Report, suffix: str) -> bytes:
+def report_bytes(report: Report, suffix: str, language: str = ENGLISH) -> bytes:
+    """A report in the form that one of `SUFFIXES` names; JSON is for programs, and the same in every language.
+
+    Raises InputError for an unknown language.
+    """
+    words_of(language)
+    if suffix == ".json":
+        return json_bytes(report)
     if suffix == ".pdf":
         from zkinfer.verifier.report.pdf import pdf_bytes  # noqa: PLC0415 - an optional library
 
-        return pdf_bytes(report)
-    return {".html": html_bytes, ".md": markdown_bytes, ".json": json_bytes}[suffix](report)
+        return pdf_bytes(report, language)
+    return {".html": html_bytes, ".md": markdown_bytes}[suffix](report, language)

@@ -25,7 +25,8 @@ from zkinfer.verifier.report.blocks import (
     Paragraph,
 )
 from zkinfer.verifier.report.content import printable
-from zkinfer.verifier.report.layout import TITLE, sections, summary
+from zkinfer.verifier.report.language import ENGLISH, Untranslated, words_of
+from zkinfer.verifier.report.layout import OUTCOMES, TITLE, WRITTEN_BY, sections, summary
 from zkinfer.verifier.report.values import Bars, Picture, Table
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
 
     from zkinfer.verifier.report.blocks import Section
     from zkinfer.verifier.report.content import Outcome, Report
+    from zkinfer.verifier.report.language import Words
 
-_WORDS: dict[Outcome, str] = {"valid": "Valid", "forgeable": "Forgeable", "refused": "Refused"}
 # A tick, a warning sign and a cross, in a box of 24.
 _SIGNS: dict[Outcome, str] = {
     "valid": "M5 12.5l4.5 4.5L19 7.5",
@@ -43,37 +44,39 @@ _SIGNS: dict[Outcome, str] = {
 }
 
 
-def html_bytes(report: Report) -> bytes:
-    """The report as a self-contained HTML document."""
+def html_bytes(report: Report, language: str = ENGLISH) -> bytes:
+    """The report as a self-contained HTML document; raises InputError for an unknown language."""
+    words = words_of(language)
     style, script = _resource("report.css"), _resource("report.js")
     policy = (
         f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; "
         "base-uri 'none'; form-action 'none'"
     )
-    parts = sections(report)
+    parts, outcome = words.sections(sections(report)), words.text(OUTCOMES[report.outcome])
+    title = f"{outcome}: {_text(dict(report.facts)['attestation'])} – {words.text(TITLE)}"
     return "\n".join(
         (
             "<!doctype html>",
-            f'<html lang="en" data-outcome="{report.outcome}">',
+            f'<html lang="{language}" data-outcome="{report.outcome}">',
             "<head>",
             '<meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{_text(policy)}">',
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
             '<meta name="referrer" content="no-referrer">',
-            f"<title>{_WORDS[report.outcome]}: {_text(dict(report.facts)['attestation'])} – {TITLE}</title>",
+            f"<title>{title}</title>",
             f"<style>{style}</style>",
             "</head>",
             "<body>",
-            '<a class="skip" href="#verdict">Skip to the verdict</a>',
-            _header(report),
-            _contents(parts),
+            f'<a class="skip" href="#verdict">{words.text("Skip to the verdict")}</a>',
+            _header(report, words),
+            _contents(parts, words),
             "<main>",
-            _verdict(report),
+            _verdict(report, words),
             *map(_section, parts),
             "</main>",
-            _footer(report),
-            '<p id="copied" class="hidden" role="status"></p>',
+            _footer(report, words),
+            _status(words),
             f"<script>{script}</script>",
             "</body>",
             "</html>",
@@ -96,32 +99,42 @@ def _text(text: object) -> str:
 
 
 def _foreign(text: object) -> str:
-    """Text that may be written from right to left, apart from what is beside it."""
-    return f"<bdi>{_text(text)}</bdi>"
+    """Text that may be written from right to left, apart from what is beside it; English is marked among others."""
+    mark = f' lang="{ENGLISH}"' if isinstance(text, Untranslated) else ""
+    return f"<bdi{mark}>{_text(text)}</bdi>"
 
 
-def _header(report: Report) -> str:
-    return f'<header><p class="brand">zkinfer</p><p class="kind">{TITLE}, {report.made_at:%d %B %Y}</p></header>'
+def _header(report: Report, words: Words) -> str:
+    kind = f"{words.text(TITLE)}, {report.made_at:%Y-%m-%d}"
+    return f'<header><p class="brand">zkinfer</p><p class="kind">{kind}</p></header>'
 
 
-def _footer(report: Report) -> str:
-    made = f"Report written by {_text(report.made_by)}, {report.made_at:%Y-%m-%d %H:%M:%S} UTC."
-    return f"<footer><p>{made} This file loads nothing and sends nothing.</p></footer>"
+def _footer(report: Report, words: Words) -> str:
+    made = f"{words.text(WRITTEN_BY)} {_text(report.made_by)}, {report.made_at:%Y-%m-%d %H:%M:%S} UTC."
+    return f"<footer><p>{made} {words.text('This file loads nothing and sends nothing.')}</p></footer>"
 
 
-def _contents(parts: Iterable[Section]) -> str:
+def _status(words: Words) -> str:
+    """Where the script says that a text was copied."""
+    said = f'data-copied="{_text(words.text("Copied"))}" data-selected="{_text(words.text("Selected"))}"'
+    return f'<p id="copied" class="hidden" role="status" {said}></p>'
+
+
+def _contents(parts: Iterable[Section], words: Words) -> str:
     links = "".join(f'<li><a href="#{part.name}">{_text(part.title)}</a></li>' for part in parts)
-    return f'<nav aria-label="Contents"><ol>{links}</ol></nav>'
+    return f'<nav aria-label="{_text(words.text("Contents"))}"><ol>{links}</ol></nav>'
 
 
-def _verdict(report: Report) -> str:
+def _verdict(report: Report, words: Words) -> str:
     sign = f'<path d="{_SIGNS[report.outcome]}"/>'
     return (
         '<section id="verdict" aria-labelledby="verdict-title">'
         f'<svg class="seal" viewBox="0 0 24 24" aria-hidden="true" focusable="false">'
         f'<circle cx="12" cy="12" r="11"/>{sign}</svg>'
-        f'<h1 id="verdict-title">{_WORDS[report.outcome]}</h1>'
-        f'<p class="sentence">{_foreign(report.sentence)}</p>' + "".join(map(_block, summary(report))) + "</section>"
+        f'<h1 id="verdict-title">{words.text(OUTCOMES[report.outcome])}</h1>'
+        f'<p class="sentence">{_foreign(words.text(report.sentence))}</p>'
+        + "".join(map(_block, words.blocks(summary(report))))
+        + "</section>"
     )
 
 
@@ -160,27 +173,28 @@ def _mark(mark: Mark, start: str = "") -> str:
     evidence = f'<span class="evidence">{_foreign(mark.evidence)}</span>' if mark.evidence else ""
     return (
         f'<li class="{mark.status}">{start}'
-        f'<span class="mark"><span aria-hidden="true">{mark.sign}</span>{mark.word}</span>'
+        f'<span class="mark"><span aria-hidden="true">{mark.sign}</span>{_text(mark.word)}</span>'
         f'<span class="claim">{_foreign(mark.claim)}</span>{evidence}</li>'
     )
 
 
 @_block.register(Facts)
 def _facts(block: Facts) -> str:
+    button = block.button if block.digests else ""
     rows = "".join(
-        f"<div><dt>{_text(name)}</dt><dd>{_copyable(name, value) if block.digests else _foreign(value)}</dd></div>"
+        f"<div><dt>{_foreign(name)}</dt><dd>{_copyable(name, value, button) if button else _foreign(value)}</dd></div>"
         for name, value in block.rows
     )
     return f'<dl class="{"digests" if block.digests else "facts"}">{rows}</dl>'
 
 
-def _copyable(name: str, value: str) -> str:
-    return f"<code>{_foreign(value)}</code>{_button(name)}"
+def _copyable(name: str, value: str, button: str) -> str:
+    return f"<code>{_foreign(value)}</code>{_button(name, button)}"
 
 
-def _button(name: str) -> str:
+def _button(name: str, label: str) -> str:
     """A button that copies the text beside it; only the script shows it, and its label names the text."""
-    return f'<button type="button" aria-label="Copy: {_text(name)}" hidden>Copy</button>'
+    return f'<button type="button" aria-label="{_text(label)}: {_text(name)}" hidden>{_text(label)}</button>'
 
 
 @_block.register(Items)
@@ -194,7 +208,7 @@ def _items(block: Items) -> str:
 
 @_block.register(Command)
 def _command(block: Command) -> str:
-    return f'<div class="command"><code>{_foreign(block.text)}</code>{_button("the command")}</div>'
+    return f'<div class="command"><code>{_foreign(block.text)}</code>{_button(block.name, block.button)}</div>'
 
 
 @_block.register(Figure)
@@ -224,7 +238,7 @@ def _table(caption: str, view: Table) -> str:
 
 
 def _note(view: Bars | Table) -> str:
-    return f'<p class="note">{_text(view.note)}</p>' if view.note else ""
+    return f'<p class="note">{_foreign(view.note)}</p>' if view.note else ""
 
 
 def _cells(row: Sequence[str]) -> str:

@@ -17,8 +17,16 @@ if TYPE_CHECKING:
 
 
 _SIGNS: dict[Status, str] = {"failed": "✗", "skipped": "–", "not_reached": "–"}
+_WORDS: dict[Status, str] = {
+    "passed": "passed",
+    "failed": "failed",
+    "skipped": "not done",
+    "not_reached": "not reached",
+}
 _PASSED: dict[Outcome, str] = {"valid": "✓", "forgeable": "~", "refused": "·"}
 TITLE = "Verification report"
+WRITTEN_BY = "Report written by"
+OUTCOMES: dict[Outcome, str] = {"valid": "Valid", "forgeable": "Forgeable", "refused": "Refused"}
 _REBUILT = 4  # the step that rebuilds the verifying key
 _TERMS = (
     ("attestation", "A signed file that states a model's answer, with a proof of how it was computed."),
@@ -156,7 +164,7 @@ def _checks(report: Report) -> Iterable[Block]:
 def _mark(report: Report, status: Status, claim: str, evidence: str = "") -> Mark:
     """A mark; there is a tick only where the whole attestation is valid."""
     sign = _PASSED[report.outcome] if status == "passed" else _SIGNS[status]
-    return Mark(status, sign, claim, evidence)
+    return Mark(status, sign, _WORDS[status], claim, evidence)
 
 
 def _open(report: Report) -> Iterable[Block]:

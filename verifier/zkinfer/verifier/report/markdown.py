@@ -17,7 +17,8 @@ from zkinfer.verifier.report.blocks import (
     Paragraph,
 )
 from zkinfer.verifier.report.content import printable
-from zkinfer.verifier.report.layout import TITLE, sections, summary
+from zkinfer.verifier.report.language import ENGLISH, words_of
+from zkinfer.verifier.report.layout import TITLE, WRITTEN_BY, sections, summary
 from zkinfer.verifier.report.values import Bars, Picture
 
 if TYPE_CHECKING:
@@ -33,16 +34,18 @@ _SHADES = " ░▒▓█"
 _BAR_CELLS, _MAX_COLUMNS = 20, 48
 
 
-def markdown_bytes(report: Report) -> bytes:
-    """The report as Markdown with tables, in UTF-8."""
-    lines = [f"# {TITLE}", "", f"**{_text(report.sentence)}**", ""]
-    for block in summary(report):
+def markdown_bytes(report: Report, language: str = ENGLISH) -> bytes:
+    """The report as Markdown with tables, in UTF-8; raises InputError for an unknown language."""
+    words = words_of(language)
+    lines = [f"# {words.text(TITLE)}", "", f"**{_text(report.sentence)}**", ""]
+    for block in words.blocks(summary(report)):
         lines += [*_block(block), ""]
-    for part in sections(report):
+    for part in words.sections(sections(report)):
         lines += [f"## {_text(part.title)}", ""]
         for block in part.blocks:
             lines += [*_block(block), ""]
-    lines += ["---", "", f"Report written by {_text(report.made_by)}, {report.made_at:%Y-%m-%d %H:%M:%S} UTC", ""]
+    made = f"{words.text(WRITTEN_BY)} {_text(report.made_by)}, {report.made_at:%Y-%m-%d %H:%M:%S} UTC"
+    lines += ["---", "", made, ""]
     return "\n".join(lines).encode()
 
 

@@ -35,7 +35,8 @@ from zkinfer.verifier.report.blocks import (
     Paragraph,
 )
 from zkinfer.verifier.report.content import printable
-from zkinfer.verifier.report.layout import TITLE, sections, summary
+from zkinfer.verifier.report.language import ENGLISH, words_of
+from zkinfer.verifier.report.layout import OUTCOMES, TITLE, WRITTEN_BY, sections, summary
 from zkinfer.verifier.report.values import Bars, Picture, Table
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from reportlab.platypus import Flowable
 
     from zkinfer.verifier.report.content import Outcome, Report
+    from zkinfer.verifier.report.language import Words
 
     _Look = tuple[str, tuple[int, int], tuple[int, int], *tuple[Any, ...]]
 
@@ -57,10 +59,10 @@ _ROOM: Final = 35 * mm  # below a heading, or it moves to the next page
 _INK, _SOFT, _LINE, _BAR, _STRONG = map(HexColor, ("#1d1f24", "#5b606b", "#dedbd2", "#a9b4c2", "#2c4a6e"))
 _WARN, _WARN_WASH, _WASH, _FAILED = map(HexColor, ("#8a5a00", "#fbf0d9", "#f1efe8", "#a32a2a"))
 _SIGN_COLORS: Final = {"✓": HexColor("#1f6f4a"), "~": _WARN}
-_TONES: dict[Outcome, tuple[str, str, str]] = {
-    "valid": ("Valid", "#1f6f4a", "#e6f1ea"),
-    "forgeable": ("Forgeable", "#8a5a00", "#fbf0d9"),
-    "refused": ("Refused", "#a32a2a", "#f9e8e6"),
+_TONES: dict[Outcome, tuple[str, str]] = {
+    "valid": ("#1f6f4a", "#e6f1ea"),
+    "forgeable": ("#8a5a00", "#fbf0d9"),
+    "refused": ("#a32a2a", "#f9e8e6"),
 }
 # A tick, an exclamation mark and a cross, in a box of 26 points.
 _SIGNS: Final[dict[Outcome, tuple[tuple[float, ...], ...]]] = {
@@ -72,35 +74,37 @@ _FONT, _BOLD = "ReportSans", "ReportSans-Bold"
 _FILES: Final = {_FONT: "Vera.ttf", _BOLD: "VeraBd.ttf"}
 
 
-def pdf_bytes(report: Report) -> bytes:
-    """The report as a PDF document."""
+def pdf_bytes(report: Report, language: str = ENGLISH) -> bytes:
+    """The report as a PDF document; raises InputError for an unknown language."""
+    words = words_of(language)
     buffer = io.BytesIO()
     document = BaseDocTemplate(
         buffer,
         pagesize=A4,
-        title=f"{TITLE}: {_known(dict(report.facts)['attestation'])}",
+        title=f"{words.text(TITLE)}: {_known(dict(report.facts)['attestation'])}",
         author=report.made_by,
-        lang="en",
+        lang=language,
         invariant=1,
     )
-    footer = _Footer(f"Report written by {report.made_by}, {report.made_at:%Y-%m-%d %H:%M:%S} UTC")
+    made = f"{words.text(WRITTEN_BY)} {report.made_by}, {report.made_at:%Y-%m-%d %H:%M:%S} UTC"
+    footer = _Footer(made, words.text("page"))
     frame = Frame(_MARGIN, _MARGIN, _WIDTH, A4[1] - 2 * _MARGIN, *(0, 0, 0, 0))
     document.addPageTemplates(PageTemplate(frames=[frame], onPage=footer))
-    document.build(list(_story(report)))
+    document.build(list(_story(report, words)))
     return buffer.getvalue()
 
 
 class _Footer:
     """Writes who made the report and the number of the page."""
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str, page: str) -> None:
+        self._text, self._page = text, page
 
     def __call__(self, canvas: Canvas, document: BaseDocTemplate) -> None:
         canvas.setFont(_FONT, 7.5)
         canvas.setFillColor(_SOFT)
         canvas.drawString(_MARGIN, 12 * mm, self._text)
-        canvas.drawRightString(A4[0] - _MARGIN, 12 * mm, f"page {document.page}")
+        canvas.drawRightString(A4[0] - _MARGIN, 12 * mm, f"{self._page} {document.page}")
 
 
 def _style(
@@ -156,10 +160,10 @@ def _text(text: object, style: ParagraphStyle = _BODY, *, prefix: str = "") -> T
     return Text(prefix + escape(shown if len(shown) <= _MAX_CELL else shown[:_MAX_CELL] + _CUT), style)
 
 
-def _story(report: Report) -> Iterable[Flowable]:
-    yield _text(f"{TITLE}, {report.made_at:%d %B %Y}", _style(8.5, color=_SOFT, after=8))
-    yield from _verdict(report)
-    for part in sections(report):
+def _story(report: Report, words: Words) -> Iterable[Flowable]:
+    yield _text(f"{words.text(TITLE)}, {report.made_at:%Y-%m-%d}", _style(8.5, color=_SOFT, after=8))
+    yield from _verdict(report, words)
+    for part in words.sections(sections(report)):
         above: list[Flowable] = [_text(part.title, _H2)]
         for block in part.blocks:
             found = list(_block(block))
@@ -173,16 +177,16 @@ def _story(report: Report) -> Iterable[Flowable]:
                 above = []
 
 
-def _verdict(report: Report) -> Iterable[Flowable]:
+def _verdict(report: Report, words: Words) -> Iterable[Flowable]:
     """A box with the verdict, its sentence and the properties."""
-    word, tone, wash = _TONES[report.outcome]
+    word, (tone, wash) = words.text(OUTCOMES[report.outcome]), _TONES[report.outcome]
     title = _text(word, _style(24, bold=True, color=HexColor(tone), after=0))
     head = Grid([[_seal(report.outcome, HexColor(tone)), title]], colWidths=(34, _WIDTH - 34 - 2 * _INSET))
     head.setStyle(TableStyle(_padding(0, 2)))
     rows = [
         head,
         _text(report.sentence, _style(10.5, after=4)),
-        *(flowable for block in summary(report) for flowable in _block(block, _WIDTH - 2 * _INSET)),
+        *(flowable for block in words.blocks(summary(report)) for flowable in _block(block, _WIDTH - 2 * _INSET)),
     ]
     look: list[_Look] = [
         ("BACKGROUND", (0, 0), (-1, -1), HexColor(wash)),

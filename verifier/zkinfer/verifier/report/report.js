@@ -15,7 +15,7 @@ for (const button of document.querySelectorAll("button")) {
       getSelection().addRange(range);
       done = document.execCommand("copy");
     }
-    button.textContent = status.textContent = done ? "Copied" : "Selected";
+    button.textContent = status.textContent = done ? status.dataset.copied : status.dataset.selected;
     setTimeout(() => { button.textContent = label; status.textContent = ""; }, 2000);
   });
 }
