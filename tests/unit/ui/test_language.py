@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.paths import ROOT
 
+from zkinfer.circuits.engines import ENGINES, engine_named
 from zkinfer.cli.ui import _FIELDS
 from zkinfer.ui.language import catalogues, placeholders, preferred
 from zkinfer.verifier.errors import TITLES, Step
@@ -97,3 +98,10 @@ def test_every_property_of_a_verdict_is_translated(named):
 
 def test_reports_have_the_languages_of_the_page():
     assert languages() == tuple(catalogues())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_what_an_engine_says_of_its_proofs_is_translated(engine):
+    for label in engine_named(engine).labels:
+        assert ENGLISH.known("label", label) == label
+        assert OTHERS[0].known("label", label) != label

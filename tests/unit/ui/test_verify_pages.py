@@ -89,6 +89,7 @@ def test_unusable_requirement_gives_no_verdict(browser, proven, finished, name, 
     assert answer.status_code == 422
     assert cause in answer.text
     assert "No verdict" in answer.text
+    assert "No verdict</span>" in browser.get("/").text
 
 
 @pytest.mark.parametrize("missing", ["attestation", "model"])

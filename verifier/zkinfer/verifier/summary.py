@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from zkinfer.verifier.errors import CHAIN_RECORD, RecordUnavailableError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zkinfer.verifier.errors import Status
     from zkinfer.verifier.verdict import Verdict
 
@@ -129,43 +131,61 @@ def headline(verdict: Verdict) -> str:
     return "valid, but forgeable by anyone" if verdict.forgeable else "valid"
 
 
-def sentence(verdict: Verdict, question: Question, *, place: str = "above") -> str:
+def sentence(verdict: Verdict, question: Question, *, place: str = "above", say: Callable[[str], str] = str) -> str:
     """The rest of the sentence that `headline` begins: what the file proves, and what was not checked.
 
-    `place` says where the reader finds the answer and the properties.
+    Args:
+        verdict: accepted or refused.
+        question: what was asked.
+        place: where the reader finds the answer and the properties.
+        say: translates a text, with its placeholders; by default the sentence is English.
     """
-    model, file = question.model, question.attestation
-    if isinstance(verdict.refusal, RecordUnavailableError):
-        return f"; the chain's record, which was required of {file}, cannot be read: {verdict.refusal.cause}"
+    names = {"model": question.model, "file": question.attestation, "place": say(place)}
     if verdict.refusal is not None:
-        return f"; {file} is no evidence of any answer of {model}, because: {verdict.refusal.cause}"
-    answer = f"{model}, as this circuit computes it, gives the answer {place} to {_subject(verdict, question)}"
-    unchecked = [one.claim for one in open_claims(question)]
-    rest = f"; not checked: {', '.join(unchecked)}." if unchecked else f"; every property {place} was checked."
-    if verdict.forgeable:
-        return (
-            ", because the secret of its trusted setup (insecure-dev) is public: "
-            f"{file} is no evidence that {answer}{rest}"
-        )
-    return f"; {file} proves{_reserve(verdict)} that {answer}{rest}"
+        unread = isinstance(verdict.refusal, RecordUnavailableError)
+        return say(_UNREAD if unread else _REFUSED).format(cause=verdict.refusal.cause, **names)
+    answer = say("{model}, as this circuit computes it, gives the answer {place} to {subject}").format(
+        subject=_subject(verdict, question, say), **names
+    )
+    unchecked = ", ".join(_inside(say, one.claim) for one in open_claims(question))
+    rest = say("; not checked: {claims}." if unchecked else "; every property {place} was checked.")
+    parts = {"answer": answer, "rest": rest.format(claims=unchecked, **names), "reserve": _reserve(verdict, say)}
+    return say(_NO_EVIDENCE if verdict.forgeable else _EVIDENCE).format(**parts, **names)
 
 
-def _reserve(verdict: Verdict) -> str:
+_REFUSED: Final = "; {file} is no evidence of any answer of {model}, because: {cause}"
+_UNREAD: Final = "; the chain's record, which was required of {file}, cannot be read: {cause}"
+_EVIDENCE: Final = "; {file} proves{reserve} that {answer}{rest}"
+_NO_EVIDENCE: Final = (
+    ", because the secret of its trusted setup (insecure-dev) is public: {file} is no evidence that {answer}{rest}"
+)
+
+
+def _inside(say: Callable[[str], str], claim: str) -> str:
+    """A claim within a sentence; alone it begins with a capital."""
+    found = say(claim[:1].upper() + claim[1:])
+    return found[:1].lower() + found[1:]
+
+
+def _reserve(verdict: Verdict, say: Callable[[str], str]) -> str:
     inference = verdict.inference
     if inference is None or not inference.experimental:
         return ""
-    return f", as far as the experimental proof system of {inference.recipe.engine} is sound,"
+    engine = inference.recipe.engine
+    return say(", as far as the experimental proof system of {engine} is sound,").format(engine=engine)
 
 
-def _subject(verdict: Verdict, question: Question) -> str:
+def _subject(verdict: Verdict, question: Question, say: Callable[[str], str]) -> str:
     if question.input_:
         return question.input_
     visibility = "public" if verdict.inference is None else verdict.inference.recipe.input_visibility
-    return {
-        "public": "the input that it states",
-        "hashed": "the input with the digest that it states",
-        "private": "some input that the prover keeps private",
-    }[visibility]
+    return say(
+        {
+            "public": "the input that it states",
+            "hashed": "the input with the digest that it states",
+            "private": "some input that the prover keeps private",
+        }[visibility]
+    )
 
 
 def open_claims(question: Question) -> list[OpenClaim]:

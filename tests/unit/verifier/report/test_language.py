@@ -77,8 +77,39 @@ def test_form_is_in_the_language_and_marks_what_is_not(report_on, valid, languag
     text = report_bytes(report_on(valid), ".html", language).decode()
     assert f'<html lang="{language}"' in text
     assert "What was checked" not in text
-    assert '<bdi lang="en">Verdict: valid' in text
+    assert '<bdi lang="en">0x' not in text
+    assert re.search(r'<bdi lang="en">[a-z ]+', text)
     assert "<bdi lang" not in report_bytes(report_on(valid), ".html").decode()
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_text_has_the_placeholders_of_the_english_one(language):
+    for english, text in words_of(language).texts.items():
+        assert placeholders(text) | {"cause"} == placeholders(english) | {"cause"}  # a cause stays in English
+
+
+def placeholders(text):
+    return set(re.findall(r"\{([a-z]*)\}", text))
+
+
+@pytest.mark.parametrize(
+    ("kind", "begin"),
+    [
+        ("valid", "Verdict : valide ; answer.json prouve que tiny.onnx, tel que ce circuit le calcule, donne la"),
+        ("forgeable", "Verdict : valide, mais falsifiable par n'importe qui, car le secret de ses paramètres"),
+        ("refused", "Verdict : refusée ; answer.json ne prouve aucune réponse de tiny.onnx, pour la raison"),
+    ],
+)
+def test_sentence_of_the_verdict_is_translated_whole(report_on, request, kind, begin):
+    report = report_on(request.getfixturevalue(kind))
+    assert report.sentences["fr"].startswith(begin)
+    assert not re.search(r" (the|that|which|because|checked) ", report.sentences["fr"])
+
+
+@pytest.mark.parametrize("name", ["{cause}", "{model.__class__}", "{0}", "{", "{{file}}"])
+def test_placeholder_in_a_name_is_shown_as_it_is(report_on, valid, name):
+    report = hostile.everywhere(report_on, valid, name)
+    assert all(name in text for text in report.sentences.values())
 
 
 def test_report_in_french_reads_french(report_on, valid):
@@ -123,5 +154,4 @@ def test_hostile_text_is_no_markup_in_any_language(report_on, valid, name):
 @pytest.mark.parametrize("language", OTHERS)
 def test_catalogue_has_texts_alone(language):
     texts = words_of(language).texts
-    assert all(isinstance(text, str) and text.strip() == text != "" for text in texts.values())
-    assert all(text.endswith(".") == english.endswith(".") for english, text in texts.items() if "perc." not in english)
+    assert all(isinstance(text, str) and text.strip() for text in texts.values())

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from zkinfer.circuits.errors import InputError
 from zkinfer.verifier.report.card import ModelCard, model_card
+from zkinfer.verifier.report.language import ENGLISH, languages, words_of
 from zkinfer.verifier.report.values import Bars, Picture, Shown, Table, shown
 from zkinfer.verifier.summary import OpenClaim, Property, headline, open_claims, properties, sentence
 from zkinfer.verifier.verdict import record_document
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from zkinfer.circuits.manifest import Manifest
     from zkinfer.verifier.errors import Step
     from zkinfer.verifier.inference import RecordedAnswer, VerifiedInference
+    from zkinfer.verifier.report.language import Words
     from zkinfer.verifier.summary import Question
     from zkinfer.verifier.verdict import Verdict
 
@@ -39,7 +41,7 @@ class Report:
     Args:
         outcome: only `valid` accepts the attestation without reserve.
         headline: the verdict in a few words.
-        sentence: the verdict in one sentence.
+        sentences: the verdict in one sentence, by language.
         properties: what an auditor asks first.
         checks: every step with its evidence.
         recorded: where a chain has the answer on record; None unless that was asked.
@@ -61,7 +63,7 @@ class Report:
 
     outcome: Outcome
     headline: str
-    sentence: str
+    sentences: Mapping[str, str]
     properties: tuple[Property, ...]
     checks: tuple[Step, ...]
     recorded: RecordedAnswer | None
@@ -79,6 +81,11 @@ class Report:
     seconds: float
     made_at: datetime
     made_by: str
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in one sentence, in English."""
+        return self.sentences[ENGLISH]
 
     @property
     def command_line(self) -> str:
@@ -114,7 +121,7 @@ def make_report(
     return Report(
         outcome=outcome if accepted else "refused",
         headline=headline(verdict),
-        sentence=f"Verdict: {headline(verdict)}{sentence(verdict, question, place='below')}",
+        sentences={one: _sentence(verdict, question, words_of(one)) for one in languages()},
         properties=tuple(properties(verdict, question)),
         checks=tuple(verdict.steps),
         recorded=None if inference is None else inference.recorded,
@@ -133,6 +140,10 @@ def make_report(
         made_at=(now or datetime.now(UTC)).astimezone(UTC).replace(microsecond=0),
         made_by=f"zkinfer {version('zkinfer')}",
     )
+
+
+def _sentence(verdict: Verdict, question: Question, words: Words) -> str:
+    return words.text(f"Verdict: {headline(verdict)}") + sentence(verdict, question, place="below", say=words.text)
 
 
 def printable(text: object) -> str:

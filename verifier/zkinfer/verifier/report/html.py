@@ -132,7 +132,7 @@ def _verdict(report: Report, words: Words) -> str:
         f'<svg class="seal" viewBox="0 0 24 24" aria-hidden="true" focusable="false">'
         f'<circle cx="12" cy="12" r="11"/>{sign}</svg>'
         f'<h1 id="verdict-title">{words.text(OUTCOMES[report.outcome])}</h1>'
-        f'<p class="sentence">{_foreign(words.text(report.sentence))}</p>'
+        f'<p class="sentence">{_foreign(report.sentences[words.language])}</p>'
         + "".join(map(_block, words.blocks(summary(report))))
         + "</section>"
     )

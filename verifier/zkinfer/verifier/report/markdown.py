@@ -37,7 +37,7 @@ _BAR_CELLS, _MAX_COLUMNS = 20, 48
 def markdown_bytes(report: Report, language: str = ENGLISH) -> bytes:
     """The report as Markdown with tables, in UTF-8; raises InputError for an unknown language."""
     words = words_of(language)
-    lines = [f"# {words.text(TITLE)}", "", f"**{_text(report.sentence)}**", ""]
+    lines = [f"# {words.text(TITLE)}", "", f"**{_text(report.sentences[language])}**", ""]
     for block in words.blocks(summary(report)):
         lines += [*_block(block), ""]
     for part in words.sections(sections(report)):

@@ -185,7 +185,7 @@ def _verdict(report: Report, words: Words) -> Iterable[Flowable]:
     head.setStyle(TableStyle(_padding(0, 2)))
     rows = [
         head,
-        _text(report.sentence, _style(10.5, after=4)),
+        _text(report.sentences[words.language], _style(10.5, after=4)),
         *(flowable for block in words.blocks(summary(report)) for flowable in _block(block, _WIDTH - 2 * _INSET)),
     ]
     look: list[_Look] = [
