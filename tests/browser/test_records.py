@@ -44,7 +44,7 @@ def test_recorded_answer_is_verified_against_the_chain(visit, full_link, proven,
     section = page.locator("section[aria-labelledby=record]").inner_text()
     assert chain.ledger in section
     assert f"\n{chain.block} 0x" in section
-    assert "block with 1 confirmations" in section
+    assert "block (confirmations: 1)" in section
     assert section.count("0x") >= 9
 
 
