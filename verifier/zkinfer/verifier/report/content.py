@@ -252,7 +252,7 @@ def _open(verdict: Verdict, question: Question, *, has_card: bool) -> list[OpenC
     if inference.experimental:
         found.append(
             OpenClaim(
-                f"whether the proof system of {inference.recipe.engine} is sound",
+                "whether the engine's proof system is sound",
                 "It is experimental, and nobody independent has audited it.",
             )
         )
