@@ -125,6 +125,7 @@ bench-service: $(VENV)/dev ## Measure the latency of the service and write docs/
 
 reliability: $(VENV)/dev ## Kill servers at random, change proofs and attestations, and write docs/measurements/reliability.md.
 	$(BIN)/python -m benchmarks.reliability
+	$(BIN)/python -m benchmarks.honest_proofs
 	$(BIN)/python -m benchmarks.bad_proofs
 	$(BIN)/python -m benchmarks.ashlar_mutants
 	$(BIN)/python -m benchmarks.attestation_mutants

@@ -1,9 +1,8 @@
 """Real proofs, changed by an attacker who signs correctly: none may be accepted."""
 
 import pytest
-from tests.integration import bench, corpus
+from tests.integration import bench
 from tests.integration.corpus import stating, with_output, with_word, word
-from tests.integration.judges import Auditor
 
 from zkinfer.circuits.engines.base import Proof
 from zkinfer.verifier import (
@@ -20,21 +19,6 @@ from zkinfer.verifier import (
 )
 
 WORDS = 96
-# A lower bound on the number of cases, as some words of real proofs may be zero or not points.
-LEAST = {
-    "a bit flipped in every word": WORDS,
-    "every word plus either modulus": WORDS,
-    "every word zeroed": 80,
-    "every pair of words the point at infinity": 40,
-    "every point negated": 10,
-    "words swapped": 6,
-    "cut or extended": 6,
-    "proof and public values of two inferences": 2,
-    "every public value plus one": 79,
-    "every output negated": 8,
-    "public values swapped": 3,
-    "public values missing or added": 7,
-}
 
 
 @pytest.fixture(scope="module")
@@ -58,19 +42,7 @@ def refusal(home, digits):
 
 def test_honest_proof_is_accepted_and_has_the_expected_length(home, digits, honest, proof):
     assert len(proof.data) == 32 * WORDS
-    assert Auditor(home, digits).verdicts({"honest": proof}) == {"honest": "accepted"}
     assert bench.verifier_of(home, bench.MODEL).verify(honest, bench.policy_of(digits))
-
-
-@pytest.mark.parametrize("kind", corpus.KINDS)
-def test_every_case_of_the_corpus_is_refused(home, digits, proof, other, kind):
-    cases = corpus.KINDS[kind](proof, bench.proof_of(other))
-    assert len(cases) >= LEAST[kind]
-    assert proof not in cases.values()
-    assert set(Auditor(home, digits).verdicts(cases).values()) == {"refused"}
-
-
-# --- through the verifier, which must give the right reason
 
 
 @pytest.mark.parametrize("place", [0, 1, 43, 44, 70, 92, 95])
