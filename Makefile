@@ -127,6 +127,7 @@ reliability: $(VENV)/dev ## Kill servers at random, change proofs and attestatio
 	$(BIN)/python -m benchmarks.reliability
 	$(BIN)/python -m benchmarks.honest_proofs
 	$(BIN)/python -m benchmarks.bad_proofs
+	$(BIN)/python -m benchmarks.bad_files
 	$(BIN)/python -m benchmarks.ashlar_mutants
 	$(BIN)/python -m benchmarks.attestation_mutants
 

@@ -10,7 +10,7 @@ import json
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from tests.unit.verifier import forge
 
@@ -19,6 +19,13 @@ from zkinfer.verifier.statement import from_base64, to_base64
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from zkinfer.circuits.statement import Context
+    from zkinfer.verifier import Attestation
 
 FOLDER = Path(__file__).parent / "refusals"
 P = "predicate"
@@ -38,14 +45,32 @@ class Case(NamedTuple):
     expected_inputs: dict | None = None
 
 
+class Parties(Protocol):
+    """A prover, and two inputs, requests and models."""
+
+    now: datetime
+    x: NDArray[np.float32]
+    other_x: NDArray[np.float32]
+    context: Context
+    other_context: Context
+    model: Path
+    other_model: Path
+
+    def attest(self, **changes: Any) -> Attestation:
+        """An honest attestation."""
+        ...
+
+
 class Forger:
     """Makes the cases from one honest attestation."""
 
-    def __init__(self, parties: forge.Parties) -> None:
+    ahead = timedelta(minutes=6)  # more than clocks may differ by
+
+    def __init__(self, parties: Parties) -> None:
         self.parties = parties
         self.good = parties.attest()
         self.document = forge.statement(self.good)
-        self.other = forge.statement(parties.attest(x=forge.OTHER_X, context=forge.OTHER_CONTEXT))[P]
+        self.other = forge.statement(parties.attest(x=parties.other_x, context=parties.other_context))[P]
 
     def all(self) -> list[Case]:
         parts = (self.forms, self.trust, self.circuits, self.values, self.signatures, self.policies)
@@ -92,8 +117,7 @@ class Forger:
         yield Case("unknown-run-argument", "UnusableRecipeError", "refuses the recipe's run arguments", unknown)
         dimension = self.changed(P, "recipe", "dimensions", to={"batch": 2})
         yield Case("unknown-dimension", "UnusableRecipeError", "does not fit the ONNX file", dimension)
-        coarse = self.changed(*arguments, "scale", to=1)
-        yield Case("other-run-argument", "CircuitMismatchError", "another verifying key", coarse)
+        yield from self.other_arguments(*arguments)
         key = self.changed(P, "circuit", "verifyingKey", to="keccak256:" + "0" * 64)
         yield Case("other-verifying-key", "CircuitMismatchError", "another verifying key", key)
         network = self.changed(P, "circuit", "network", to="sha256:" + "0" * 64)
@@ -120,7 +144,7 @@ class Forger:
         yield Case("truncated-proof", "ProofLengthError", "has 31 bytes", cut)
         long = self.changed(P, "proof", to=lambda text: to_base64(from_base64(text, "") + b"\x00"))
         yield Case("extended-proof", "ProofLengthError", "has 33 bytes", long)
-        zero = self.changed(P, "proof", to=to_base64(bytes(32)))
+        zero = self.changed(P, "proof", to=to_base64(bytes(len(self.good.proof))))
         yield Case("zero-proof", "InvalidProofError", "does not hold", zero)
         foreign = self.changed(P, "proof", to=self.other["proof"])
         yield Case("proof-of-another-inference", "InvalidProofError", "does not hold", foreign)
@@ -130,8 +154,7 @@ class Forger:
         yield Case("other-output", "InvalidProofError", "does not hold", better)
         request = self.changed(P, "publicContext", to=self.other["publicContext"])
         yield Case("other-public-context", "InvalidProofError", "does not hold", request)
-        wrapped = forge.with_output(self.parties, self.document, 0, 1 << 60)
-        yield Case("wrapped-output", "ValueRangeError", "holds integers below", forge.signed(wrapped, forge.OWNER))
+        yield from self.wrapped()
         subject = self.changed("subject", 0, "digest", "sha256", to="0" * 64)
         yield Case("other-subject", "OutputMismatchError", "not that of the proven output", subject)
         yield Case(
@@ -139,10 +162,19 @@ class Forger:
             "InputMismatchError",
             "another value of the input 'x'",
             self.good.to_bytes(),
-            expected_inputs={"x": forge.OTHER_X.tolist()},
+            expected_inputs={"x": self.parties.other_x.tolist()},
         )
         context = self.changed(P, "context", to=self.other["context"])
         yield Case("other-context", "ContextMismatchError", "another request", context)
+
+    def other_arguments(self, *arguments: str) -> Iterator[Case]:
+        coarse = self.changed(*arguments, "scale", to=1)
+        yield Case("other-run-argument", "CircuitMismatchError", "another verifying key", coarse)
+
+    def wrapped(self) -> Iterator[Case]:
+        """A proof of an output that no input gives, which only the fake engine can make."""
+        wrapped = forge.with_output(self.parties, self.document, 0, 1 << 60)
+        yield Case("wrapped-output", "ValueRangeError", "holds integers below", forge.signed(wrapped, forge.OWNER))
 
     def signatures(self) -> Iterator[Case]:
         envelope, name = self.good.envelope, "SignatureError"
@@ -166,11 +198,11 @@ class Forger:
         yield Case("signed-by-an-attacker", name, "not listed in the policy", forge.signed(taken_over))
         ephemeral = self.parties.attest(ephemeral=True).to_bytes()
         yield Case("ephemeral-key", name, "ephemeral key", ephemeral)
-        old = self.parties.attest(created_at=forge.NOW - timedelta(days=2)).to_bytes()
+        old = self.parties.attest(created_at=self.parties.now - timedelta(days=2)).to_bytes()
         yield Case("old", name, "older than", old, [BY_OWNER, {"notOlderThanSeconds": 3600}, DEV])
-        future = self.parties.attest(created_at=forge.NOW + timedelta(minutes=6)).to_bytes()
+        future = self.parties.attest(created_at=self.parties.now + self.ahead).to_bytes()
         yield Case("future", name, "in the future", future, [BY_OWNER, {"notOlderThanSeconds": 3600}, DEV])
-        past = forge.CONTEXT.model_copy(update={"expiry": int(forge.NOW.timestamp()) - 1})
+        past = self.parties.context.model_copy(update={"expiry": int(self.parties.now.timestamp()) - 1})
         expired = self.parties.attest(context=past).to_bytes()
         yield Case("expired", name, "expired", expired, [{"notExpired": True}, DEV])
         replay = [{"contextIs": {"requestId": "0x" + "22" * 32}}, DEV]

@@ -47,12 +47,14 @@ if TYPE_CHECKING:
     from random import Random
 
     from zkinfer.circuits import Circuit, Home
-    from zkinfer.circuits.engines.base import Proof
+    from zkinfer.circuits.engines.base import Engine, Proof
     from zkinfer.verifier.inference import VerifiedInference
 
 VISIBILITIES = ("public", "hashed", "private")
 ENGINES = ("ezkl", "ashlar")
 CONTEXTS = [Context.model_validate({"chainId": 1, "requestId": "0x" + byte * 32}) for byte in ("5a", "6b")]
+ROWS = ([0.5, -0.75, 0.25, 0.9], [0.25, 0.9, -0.5, 0.125])
+"""Two inputs of the small model."""
 WORD = 32
 _ONE_DAY = timedelta(days=1)
 _MODULI = (instances.MODULUS, corpus.Q)
@@ -113,21 +115,27 @@ def proven(inference: VerifiedInference) -> tuple[Any, ...]:
 
 def subject(name: str, base: Path, home: Home) -> Subject:
     """A circuit by engine and visibility, such as `ashlar/hashed`."""
-    engine_name, _, visibility = name.partition("/")
-    folder = base / f"attested-{engine_name}-{visibility}"
+    folder = base / f"attested-{name.replace('/', '-')}"
     folder.mkdir()
     model, samples = write_small_model(folder)
-    if engine_name == "ezkl":
-        engine, options = RememberedEzkl(), stored.options(f"small/{visibility}", visibility)
-    else:
-        engine, options = RememberedAshlar(), CompileOptions(setup="insecure-dev", input_visibility=visibility)
-    made = compile_model(model, folder / "circuit", engine=engine, home=home, calibration=samples, options=options)
+    engine = {"ezkl": RememberedEzkl, "ashlar": RememberedAshlar}[name.partition("/")[0]]()
+    circuit = compiled(name, engine, model, samples, home)
     prover = Prover(home=home, key=forge.OWNER)
-    inputs = [{"x": np.array([row], np.float32)} for row in ([0.5, -0.75, 0.25, 0.9], [0.25, 0.9, -0.5, 0.125])]
-    honest = [prover.prove(made.circuit, one, context) for one, context in zip(inputs, CONTEXTS, strict=True)]
+    inputs = [{"x": np.array([row], np.float32)} for row in ROWS]
+    honest = [prover.prove(circuit, one, context) for one, context in zip(inputs, CONTEXTS, strict=True)]
     trusted = Trusted.of([model], home.setups, home.rebuilt, engines={engine.id: engine})
-    verifier = Verifier(trusted=trusted, second_opinion=engine_name == "ashlar")
-    return Subject(name, made.circuit, (honest[0], honest[1]), verifier)
+    verifier = Verifier(trusted=trusted, second_opinion=name.startswith("ashlar"))
+    return Subject(name, circuit, (honest[0], honest[1]), verifier)
+
+
+def compiled(name: str, engine: Engine, model: Path, samples: Path, home: Home) -> Circuit:
+    """The circuit of a small model by engine and visibility, in a folder beside the model."""
+    visibility = name.partition("/")[2]
+    options = CompileOptions(setup="insecure-dev", input_visibility=visibility)
+    if name.startswith("ezkl"):
+        options = stored.options(f"small/{visibility}", visibility)
+    folder = model.with_suffix(".circuit")
+    return compile_model(model, folder, engine=engine, home=home, calibration=samples, options=options).circuit
 
 
 class RememberedEzkl(EzklEngine):

@@ -84,6 +84,8 @@ def write_model(path: Path, bias: float) -> Path:
 class Parties:
     """A prover with the fake engine, and an auditor who trusts the model `tiny`."""
 
+    now, x, other_x, context, other_context = NOW, X, OTHER_X, CONTEXT, OTHER_CONTEXT
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.engine = FakeEngine()
