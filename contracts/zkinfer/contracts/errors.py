@@ -59,3 +59,15 @@ class AddressBookError(ChainError):
 
 class DeploymentError(ChainError):
     """A deployment is incomplete, or does not match its address book."""
+
+
+class FeedFormatError(ChainError):
+    """A specification, a list of signers or a payload of a feed is malformed, or not in its one encoding."""
+
+
+class FeedSignatureError(ChainError):
+    """The signatures of a payload are invalid, in the wrong order, too few, or of other accounts than the feed's."""
+
+
+class AnswerOutOfBoundsError(ChainError):
+    """An answer lies outside the bounds of its feed; it is refused, never clamped."""
