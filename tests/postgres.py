@@ -62,5 +62,7 @@ def start():
 def emptied(url):
     """Drop our tables; returns the URL."""
     with psycopg.connect(url.replace("+psycopg", "")) as connection:
-        connection.execute("DROP TABLE IF EXISTS zkinfer_jobs, zkinfer_owners, zkinfer_place, zkinfer_state")
+        names = "SELECT tablename FROM pg_tables WHERE tablename LIKE 'zkinfer%'"
+        for (name,) in connection.execute(names).fetchall():
+            connection.execute(f"DROP TABLE {name} CASCADE")
     return url

@@ -1,4 +1,6 @@
-"""The job database, SQLite or PostgreSQL: serialised write transactions, and translation of errors.
+"""A database of the operator, SQLite or PostgreSQL: serialised write transactions, and translation of errors.
+
+The jobs have their tables in one; other packages may open it with tables of their own.
 
 Every writer first takes the same lock, the database lock in SQLite and an advisory lock in PostgreSQL, so no other
 writer can change data that it has read. Concurrent writes of threads in one process share one transaction and commit.
@@ -149,7 +151,11 @@ class _PendingWrite(Generic[T]):
 
 
 def open_database(
-    url: str, *, busy_seconds: float = 10.0, artifact_store_id: Callable[[], str] | None = None
+    url: str,
+    *,
+    busy_seconds: float = 10.0,
+    artifact_store_id: Callable[[], str] | None = None,
+    create_tables: Callable[[Connection], None] | None = None,
 ) -> Database:
     """Open a database and create missing tables.
 
@@ -157,6 +163,7 @@ def open_database(
         url: an SQLAlchemy URL; SQLite in a file, or PostgreSQL with psycopg.
         busy_seconds: how long to wait for a writer in another process.
         artifact_store_id: returns the id of the artifact store; called if other machines can reach the database.
+        create_tables: creates what is missing, and refuses what a newer version wrote; by default the tables of jobs.
 
     Raises:
         StoreError: the database cannot be opened, is of another kind, was written by a newer version of zkinfer, or
@@ -168,7 +175,7 @@ def open_database(
     )
     database = Database(engine, parsed.render_as_string(hide_password=True))
     try:
-        database.write(_create_tables)
+        database.write(create_tables or _create_tables)
         if artifact_store_id is not None and database.is_server:
             database.bind(artifact_store_id())
     except ZkinferError:
