@@ -29,3 +29,11 @@ class VoteError(OracleError):
 
 class PeerError(OracleError):
     """A peer did not answer, or its answer is no signature of this report."""
+
+
+class RecipeError(InputError):
+    """A recipe or a specification of a feed is malformed, or does not fit the circuit."""
+
+
+class SourceError(OracleError):
+    """A source did not answer, or what it holds is refused: too few numbers, out of bounds, or of another form."""

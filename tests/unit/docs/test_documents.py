@@ -10,6 +10,7 @@ from zkinfer.chain import errors as record_errors
 from zkinfer.circuits import errors as circuit_errors
 from zkinfer.client import errors as client_errors
 from zkinfer.contracts import errors as chain_errors
+from zkinfer.oracle import errors as oracle_errors
 from zkinfer.prover import errors as prover_errors
 from zkinfer.service import errors as service_errors
 from zkinfer.verifier import errors as verifier_errors
@@ -35,13 +36,13 @@ ERRORS = {
         client_errors,
         chain_errors,
         record_errors,
+        oracle_errors,
     )
     for name, kind in vars(module).items()
     if isinstance(kind, type) and issubclass(kind, (circuit_errors.ZkinferError, chain_errors.ChainError))
 }
 ROOTS = {"ZkinferError", "ChainError"}
-ERROR_PAGE = (ROOT / "docs/reference/errors.md").read_text()
-ERROR_PAGES = "".join(page.read_text() for page in sorted((ROOT / "docs/reference").glob("errors*.md")))
+ERROR_PAGE = "".join((ROOT / f"docs/reference/{name}.md").read_text() for name in ("errors", "refusals"))
 BUILTIN = {"TypeError", "ValueError"}
 MAP = ROOT / "docs/README.md"
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

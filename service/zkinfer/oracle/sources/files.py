@@ -1,0 +1,32 @@
+"""A series in a file, which another program keeps up to date."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from zkinfer.circuits.errors import InputError
+from zkinfer.circuits.storage import read_file
+from zkinfer.oracle.errors import SourceError
+from zkinfer.oracle.sources.documents import MAX_BYTES, observe_document
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from zkinfer.oracle.observations import Observation
+    from zkinfer.oracle.recipes import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """A JSON file. Replace it atomically, by renaming: a file that is being written is refused as incomplete."""
+
+    path: Path
+
+    def observe(self, recipe: Recipe, now: int) -> Observation:
+        """The series in the file now, in Unix seconds; raises SourceError if the file cannot be read or used."""
+        try:
+            data = read_file(self.path, max_bytes=MAX_BYTES)
+        except InputError as err:
+            raise SourceError(err.cause, err.cure or "Check the path of the source.") from err
+        return observe_document(recipe, data, observed_at=now, origin=self.path.name)
