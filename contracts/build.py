@@ -32,6 +32,8 @@ SHIPPED = (
     "ERC7992Adapter",
     "ERC8004Validator",
     "EmergencyStop",
+    "FeedFace",
+    "FeedHub",
     "InferenceLedger",
     "LedgerResolver",
     "ModelRegistry",

@@ -17,6 +17,7 @@ interface Vm {
         address emitter;
     }
 
+    function addr(uint256 key) external pure returns (address);
     function assertEq(uint256 left, uint256 right) external pure;
     function assertEq(uint256 left, uint256 right, string calldata why) external pure;
     function assertEq(int256 left, int256 right) external pure;
@@ -63,6 +64,7 @@ interface Vm {
     function readDir(string calldata path) external view returns (DirEntry[] memory entries);
     function readFile(string calldata path) external view returns (string memory);
     function recordLogs() external;
+    function sign(uint256 key, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
     function snapshotValue(string calldata group, string calldata name, uint256 value) external;
     function startPrank(address sender) external;

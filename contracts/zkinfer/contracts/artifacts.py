@@ -21,6 +21,8 @@ ContractName = Literal[
     "ERC7992Adapter",
     "ERC8004Validator",
     "EmergencyStop",
+    "FeedFace",
+    "FeedHub",
     "Halo2VerifierReusable",
     "InferenceLedger",
     "LedgerResolver",
