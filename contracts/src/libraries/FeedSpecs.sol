@@ -10,7 +10,7 @@ library FeedSpecs {
     uint256 private constant SCHEMA = 3;
     uint256 private constant MAX_SCALE = 64;
     uint256 private constant MAX_DECIMALS = 18;
-    uint256 private constant MAX_DESCRIPTION = 256;
+    uint256 private constant MAX_DESCRIPTION = 200;
 
     /// @notice A feed's id: 0x0003, then the last 30 bytes of keccak256(abi.encode(spec)). It names no chain and no hub,
     /// so a feed has the same id everywhere.

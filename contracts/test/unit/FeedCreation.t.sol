@@ -126,7 +126,7 @@ contract FeedCreationTest is Feeds {
         wanted.source = address(0x1234); // nothing is there
         refusesField(wanted, "source");
         wanted = another();
-        wanted.description = string(new bytes(257));
+        wanted.description = string(new bytes(201));
         refusesField(wanted, "description");
     }
 
@@ -136,7 +136,7 @@ contract FeedCreationTest is Feeds {
         (wanted.least, wanted.most) = (type(int192).min, type(int192).max);
         (wanted.tolerance, wanted.tick) = (type(uint64).max, type(uint32).max);
         (wanted.heartbeat, wanted.maxAge) = (type(uint32).max, type(uint32).max);
-        wanted.description = string(new bytes(256));
+        wanted.description = string(new bytes(200));
         bytes32 made = createFeed(wanted, config);
         vm.assertEq(keccak256(abi.encode(hub.specOf(made))), keccak256(abi.encode(wanted)));
     }

@@ -127,6 +127,7 @@ def plan(governance: Governance, salt: bytes = bytes(32)) -> Plan:
     registry = add("ModelRegistry", router, governance.test)
     add("InferenceLedger", registry, router)
     add("ERC7992Adapter", registry, router)
+    add("FeedHub", registry, router)
     return Plan(governance, tuple(parts.values()))
 
 

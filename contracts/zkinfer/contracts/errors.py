@@ -71,3 +71,7 @@ class FeedSignatureError(ChainError):
 
 class AnswerOutOfBoundsError(ChainError):
     """An answer lies outside the bounds of its feed; it is refused, never clamped."""
+
+
+class FeedContradictedError(ChainError):
+    """A proof shows another answer than the signers of a feed signed, for the inputs that they signed."""

@@ -70,7 +70,7 @@ def test_test_deployment_has_another_registry_and_ledger():
     one = plan(Governance(GUARDIAN, (PROPOSER,))).addresses
     other = plan(Governance(GUARDIAN, (PROPOSER,), test=True)).addresses
     moved = {name for name in one if one[name] != other[name]}
-    assert moved == {"ModelRegistry", "InferenceLedger", "ERC7992Adapter"}
+    assert moved == {"ModelRegistry", "InferenceLedger", "ERC7992Adapter", "FeedHub"}
 
 
 def test_deploy_reports_every_part_and_is_idempotent(chain, deployed):
