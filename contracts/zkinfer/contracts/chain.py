@@ -5,13 +5,14 @@ Needs the extra `chain`. Only the caller's signer has access to a private key.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from eth_utils.address import to_checksum_address
 
 from zkinfer.contracts.abi import call_data, decode_result, function_named
 from zkinfer.contracts.errors import RevertedError, RpcError, TransactionFailedError, WrongChainError
-from zkinfer.contracts.rpc import rpc_errors
+from zkinfer.contracts.rpc import TransactionNotFound, rpc_errors
 from zkinfer.contracts.transactions import Limits, Sender
 
 if TYPE_CHECKING:
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
     from zkinfer.contracts.artifacts import ContractName
     from zkinfer.contracts.signers import Signer
     from zkinfer.contracts.transactions import Quote, Sent
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One log of a contract: its topics and data, the number of its block, and the hash of its transaction."""
+
+    topics: tuple[bytes, ...]
+    data: bytes
+    block: int
+    transaction: str
 
 
 class Chain:
@@ -104,6 +115,47 @@ class Chain:
         }
         with rpc_errors(self._web3):
             return [[bytes(one) for one in log["topics"]] for log in self._web3.eth.get_logs(wanted)]
+
+    def height(self) -> int:
+        """The number of the latest block."""
+        with rpc_errors(self._web3):
+            return int(self._web3.eth.block_number)
+
+    def entries(self, address: str, topics: list[Any], first: int, last: int) -> list[LogEntry]:
+        """A contract's logs in a range of blocks, oldest first.
+
+        Args:
+            address: of the contract.
+            topics: what they begin with: a word for each place, or a list of alternatives.
+            first: the number of the first block.
+            last: the number of the last block.
+
+        Raises RpcError if the node lacks old logs, or refuses so many blocks.
+        """
+        wanted: Any = {"address": _address(address), "fromBlock": first, "toBlock": last, "topics": topics}
+        with rpc_errors(self._web3):
+            found = self._web3.eth.get_logs(wanted)
+        return [
+            LogEntry(
+                topics=tuple(bytes(one) for one in log["topics"]),
+                data=bytes(log["data"]),
+                block=int(log["blockNumber"]),
+                transaction="0x" + bytes(log["transactionHash"]).hex(),
+            )
+            for log in found
+        ]
+
+    def calldata(self, transaction: str) -> tuple[str, bytes]:
+        """The address that a transaction called, in lower case, and its calldata; empty if it created a contract.
+
+        Raises RpcError if the node does not know the transaction.
+        """
+        try:
+            with rpc_errors(self._web3):
+                found = self._web3.eth.get_transaction(transaction)  # type: ignore[arg-type] # its own type of text
+        except TransactionNotFound as err:
+            raise RpcError(f"The node does not know the transaction {transaction}.", "Ask an archive node.") from err
+        return str(found.get("to") or "").lower(), bytes(found["input"])
 
     def read(self, contract: ContractName, address: str, name: str, *arguments: object) -> Any:  # noqa: ANN401 - any ABI value
         """Call a view function; several results are returned as a tuple.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import socket
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -31,6 +32,7 @@ with recursion_limit_kept():
 
 ADDRESS: Final = "127.0.0.1"
 _MAX_BYTES: Final = 1 << 22
+_IN_NEXT_BLOCK: Final = ("eth_estimateGas", "eth_sendRawTransaction")
 _PARSE, _INVALID, _FAILED = -32700, -32600, -32602
 
 
@@ -62,6 +64,8 @@ class DevServer(HTTPServer):
         """The response to one JSON-RPC request."""
         if not isinstance(request, dict) or not isinstance(request.get("method"), str):
             return _devserver_error(None, _INVALID, "not a JSON-RPC request")
+        if request["method"] in _IN_NEXT_BLOCK:
+            self._set_clock()
         onion = self._web3.middleware_onion
         send_request = self._web3.provider.request_func(self._web3, cast("Any", onion))
         try:
@@ -71,6 +75,13 @@ class DevServer(HTTPServer):
                 request.get("id"), _FAILED, f"the chain cannot do this: {type(err).__name__} {err}"[:300]
             )
         return {**_json_rpc_value(response), "jsonrpc": "2.0", "id": request.get("id")}
+
+    def _set_clock(self) -> None:
+        """Give the next block the present time, as nodes do; the tester would give it that of the last one."""
+        tester: Any = cast("EthereumTesterProvider", self._web3.provider).ethereum_tester
+        now = int(time.time())
+        if tester.get_block_by_number("pending")["timestamp"] < now:
+            tester.time_travel(now)
 
 
 class _Handler(BaseHTTPRequestHandler):

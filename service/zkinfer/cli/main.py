@@ -16,6 +16,7 @@ from zkinfer.cli import (
     inspect,
     jobs,
     keys,
+    oracle,
     policy,
     prove,
     serve,
@@ -58,6 +59,7 @@ app.add_typer(bundle.app, name="bundle")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(chain.app, name="chain")
+app.add_typer(oracle.app, name="oracle")
 app.command("demo")(demo.demo_command)
 app.command("ui")(ui.ui_command)
 

@@ -37,3 +37,7 @@ class RecipeError(InputError):
 
 class SourceError(OracleError):
     """A source did not answer, or what it holds is refused: too few numbers, out of bounds, or of another form."""
+
+
+class AuditError(OracleError):
+    """A round does not follow from its published source by recipe and circuit."""

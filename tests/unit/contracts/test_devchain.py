@@ -110,3 +110,11 @@ def test_insufficient_funds_are_an_error(server):
     poor = Chain(web3, unsafe_dev_account(50, Chain(web3).id))
     with pytest.raises(FeeLimitError, match="has 0 ether"):
         poor.send(TO)
+
+
+def test_next_block_has_the_present_time(server, chain, monkeypatch):
+    chain.send(TO, value=1)
+    later = chain.time() + 1000
+    monkeypatch.setattr("zkinfer.contracts.devchain.time.time", lambda: float(later))
+    chain.send(TO, value=1)
+    assert later <= chain.time() <= later + 1

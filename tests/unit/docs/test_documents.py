@@ -42,7 +42,7 @@ ERRORS = {
     if isinstance(kind, type) and issubclass(kind, (circuit_errors.ZkinferError, chain_errors.ChainError))
 }
 ROOTS = {"ZkinferError", "ChainError"}
-ERROR_PAGE = "".join((ROOT / f"docs/reference/{name}.md").read_text() for name in ("errors", "refusals"))
+ERROR_PAGE = "".join((ROOT / f"docs/reference/{name}.md").read_text() for name in ("errors", "refusals", "feed-errors"))
 BUILTIN = {"TypeError", "ValueError"}
 MAP = ROOT / "docs/README.md"
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

@@ -23,10 +23,18 @@ class FileSource:
 
     path: Path
 
+    @property
+    def origin(self) -> str:
+        """The name of the file, without its folder."""
+        return self.path.name
+
     def observe(self, recipe: Recipe, now: int) -> Observation:
         """The series in the file now, in Unix seconds; raises SourceError if the file cannot be read or used."""
+        return observe_document(self, recipe, now)
+
+    def fetch(self) -> bytes:
+        """The document; raises SourceError if it cannot be read."""
         try:
-            data = read_file(self.path, max_bytes=MAX_BYTES)
+            return read_file(self.path, max_bytes=MAX_BYTES)
         except InputError as err:
             raise SourceError(err.cause, err.cure or "Check the path of the source.") from err
-        return observe_document(recipe, data, observed_at=now, origin=self.path.name)

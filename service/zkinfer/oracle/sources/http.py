@@ -76,7 +76,7 @@ class HttpSource:
 
     def observe(self, recipe: Recipe, now: int) -> Observation:
         """The series there now, in Unix seconds; raises SourceError if it cannot be fetched or used."""
-        return observe_document(recipe, self.fetch(), observed_at=now, origin=self.origin)
+        return observe_document(self, recipe, now)
 
     def fetch(self) -> bytes:
         """The document; raises SourceError after the last attempt, or at once for what another one cannot cure."""

@@ -1,0 +1,180 @@
+"""A feed from the command line, from a circuit and a file of prices to an audit."""
+
+import shutil
+import signal
+
+import pytest
+from tests.e2e.shell import Shell
+from tests.e2e.test_chain import EMBEDDED, Chain
+from tests.unit.oracle import volatility
+
+from zkinfer.contracts.feed_formats import FeedPayload, Level
+from zkinfer.contracts.signers import DEV_CHAINS, unsafe_dev_account
+from zkinfer.oracle.specs import read_feed
+
+pytestmark = pytest.mark.slow
+OWNER = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
+PAYS, STRANGER = ("--unsafe-dev-account", "0"), ("--unsafe-dev-account", "7")
+SIGNERS = ",".join(unsafe_dev_account(number, DEV_CHAINS[0]).address for number in (1, 2, 3))
+TWO = ("--unsafe-dev-account", "1", "--unsafe-dev-account", "3")
+SOURCE = ("--circuit", "vol.circuit", "--source", "source.toml")
+AUDIT = ("--model", "vol.onnx", "--circuit", "vol.circuit", "--accept-engine", "ashlar")
+DEV_SETUP = "--unsafe-accept-dev-setup"
+
+
+class Operator:
+    """A user with a chain, the example's circuit and a source."""
+
+    def __init__(self, shell, chain):
+        self.shell, self.chain = shell, chain
+
+    def __call__(self, *arguments, status=0):
+        outcome = self.shell("oracle", *arguments, ZKINFER_RPC_URL=self.chain.start["rpc"], timeout=300)
+        assert outcome.status == status, outcome.stderr
+        return outcome
+
+    def report(self, name, *options):
+        self("report", "vol.feed.json", *SOURCE, "--out", name, *options)
+        return FeedPayload.decode((self.shell.folder / name).read_bytes())
+
+
+@pytest.fixture(scope="module")
+def operator(run_folder):
+    folder, circuit = run_folder / "operator", volatility.circuit_in(run_folder)
+    folder.mkdir()
+    shutil.copytree(circuit.folder, folder / "vol.circuit")
+    for path in (volatility.PRICES, volatility.MODEL):
+        shutil.copy(path, folder)
+    (folder / "source.toml").write_text('file = "prices.json"\nselect = "prices[*].close"\nform = "return"\n')
+    shell = Shell(volatility.home_in(run_folder).root, folder)
+    running = Chain(shell, *EMBEDDED)
+    assert running("deploy", "--test").status == 0
+    assert running("register", "vol.circuit", pays=PAYS).status == 0
+    yield Operator(shell, running)
+    running.end(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def feed(operator):
+    """The file of a feed that was created with two of three signers."""
+    operator("init", *SOURCE, "--owner", OWNER, "--description", "WTI volatility", "--out", "vol.feed.json")
+    operator("create", "vol.feed.json", "--signers", SIGNERS, "--threshold", "2", *PAYS)
+    return operator.shell.folder / "vol.feed.json"
+
+
+@pytest.fixture(scope="module")
+def posted(operator, feed):
+    """A proven report that was posted."""
+    payload = operator.report("report.bin", *TWO, "--prove")
+    operator("post", "report.bin", *STRANGER)
+    return payload
+
+
+def audited(operator, posted, *options, status=0):
+    outcome = operator("audit", "--feed", posted.report.feed_id, *AUDIT, DEV_SETUP, *options, "--json", status=status)
+    return outcome.document
+
+
+def test_feed_file_holds_the_chosen_signers(feed):
+    found = read_feed(feed)
+    assert (len(found.config.signers), found.config.threshold) == (3, 2)
+    assert (found.spec.owner, found.spec.description) == (OWNER, "WTI volatility")
+
+
+def test_feed_file_is_not_overwritten(operator, feed):
+    outcome = operator("init", *SOURCE, "--owner", OWNER, "--out", "vol.feed.json", status=1)
+    assert "exists already" in outcome.sentence
+
+
+def test_creating_again_sends_nothing(operator, feed):
+    document = operator("create", "vol.feed.json", *PAYS, "--json").document
+    assert document["transactions"] == []
+    assert set(document["faces"]) == {"attested", "proven"}
+
+
+def test_dry_run_sends_nothing(operator, feed):
+    other = ("--signers", OWNER, "--dry-run")
+    outcome = operator("create", "vol.feed.json", *other, *PAYS)
+    assert "nothing was sent" in outcome.text
+    assert len(read_feed(feed).config.signers) == 3
+
+
+def test_only_the_owner_creates(operator, feed):
+    outcome = operator("create", "vol.feed.json", "--signers", OWNER, *STRANGER, status=1)
+    assert "NotFeedOwner" in outcome.sentence
+    assert len(read_feed(feed).config.signers) == 3
+
+
+def test_report_is_proven_and_signed(posted):
+    assert (posted.level, len(posted.signatures)) == (Level.PROVEN, 2)
+
+
+def test_published_files_lie_beside_the_report(operator, posted, feed):
+    names = {path.name for path in (operator.shell.folder / "sources").iterdir()}
+    assert {posted.source_digest, read_feed(feed).spec.recipe} <= names
+
+
+def test_posting_again_changes_nothing(operator, posted):
+    document = operator("post", "report.bin", *STRANGER, "--json").document
+    assert (document["transactions"], document["reports"][0]["before"]) == ([], True)
+
+
+def test_report_with_too_few_signatures_is_refused(operator, feed):
+    operator.report("few.bin", "--unsafe-dev-account", "1")
+    assert "NotEnoughSigners" in operator("post", "few.bin", *STRANGER, status=1).sentence
+
+
+def test_stranger_cannot_sign(operator, feed):
+    outcome = operator("report", "vol.feed.json", *SOURCE, "--out", "x.bin", *STRANGER, status=1)
+    assert "not a signer of the feed" in outcome.sentence
+    assert not (operator.shell.folder / "x.bin").exists()
+
+
+def test_damaged_report_is_refused(operator, posted):
+    (operator.shell.folder / "damaged.bin").write_bytes(posted.encode()[:-1])
+    assert "cannot be decoded" in operator("post", "damaged.bin", *STRANGER, status=1).sentence
+
+
+@pytest.mark.parametrize(
+    "options",
+    [(), ("--server", "https://a", *SOURCE), ("--circuit", "vol.circuit"), (*SOURCE, "--round", "3")],
+)
+def test_contradictory_options_are_refused(operator, feed, options):
+    operator("report", "vol.feed.json", *options, "--out", "x.bin", status=2)
+
+
+def test_audit_derives_the_round_again(operator, posted):
+    document = audited(operator, posted)
+    assert document["ok"] is True
+    found = next(one for one in document["rounds"] if one["round"] == posted.round)
+    assert (found["reported"], found["derived"]) == (str(posted.report.answer),) * 2
+    assert (found["holds"], found["signatures"], found["proof"]) == (True, 2, "valid")
+
+
+def test_audit_shows_a_table(operator, posted):
+    outcome = operator("audit", "--feed", posted.report.feed_id, *AUDIT, DEV_SETUP, "--round", posted.round)
+    assert "1 of 1 reports hold" in outcome.stdout
+
+
+def test_audit_names_the_tampered_file(operator, posted, tmp_path):
+    shutil.copytree(operator.shell.folder / "sources", tmp_path / "sources")
+    path = tmp_path / "sources" / posted.source_digest
+    path.write_bytes(path.read_bytes().replace(b"46.92", b"64.92"))
+    document = audited(operator, posted, "--sources", tmp_path / "sources", status=1)
+    (failed,) = [one for one in document["rounds"] if not one["holds"]]
+    assert f"{path} was changed" in failed["problem"]
+
+
+def test_audit_of_a_missing_round_fails(operator, posted):
+    assert audited(operator, posted, "--round", "1", status=1)["rounds"] == []
+
+
+def test_audit_refuses_what_the_auditor_does_not_accept(operator, posted):
+    outcome = operator("audit", "--feed", posted.report.feed_id, *AUDIT, status=1)
+    assert "insecure-dev" in outcome.sentence
+
+
+def test_audit_of_another_model_fails(operator, posted, tmp_path):
+    (tmp_path / "other.onnx").write_bytes(volatility.MODEL.read_bytes() + b"\0\0")
+    changed = ("--model", tmp_path / "other.onnx", *AUDIT[2:])
+    operator("audit", "--feed", posted.report.feed_id, *changed, DEV_SETUP, status=1)
