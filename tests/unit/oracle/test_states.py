@@ -92,7 +92,7 @@ class Machine(RuleBasedStateMachine):
     def supersede(self, number):
         self.store.rounds.supersede(FEED, number, "newer")
         for older, state in self.rounds.items():
-            if older < number and state in (RoundState.OBSERVED, RoundState.SIGNED):
+            if older < number and state == RoundState.SIGNED:
                 self.rounds[older] = RoundState.SUPERSEDED
 
     @invariant()

@@ -124,9 +124,11 @@ class Deliveries:
         )
         return self._all(query.order_by(deliveries.c.number.desc(), deliveries.c.level.desc()))
 
-    def newest(self, feed: str, chain: str) -> Delivery | None:
-        """The delivery of a feed's newest round to a chain, at the highest level."""
+    def newest(self, feed: str, chain: str, *states: DeliveryState) -> Delivery | None:
+        """The delivery of a feed's newest round to a chain, at the highest level; in one of these states, if given."""
         query = select(deliveries).where(deliveries.c.feed == feed, deliveries.c.chain == chain)
+        if states:
+            query = query.where(deliveries.c.state.in_([str(one) for one in states]))
         found = self._all(query.order_by(deliveries.c.number.desc(), deliveries.c.level.desc()).limit(1))
         return found[0] if found else None
 

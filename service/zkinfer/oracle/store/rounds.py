@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy import and_, delete, exists, func, insert, not_, select, update
 
-from zkinfer.circuits.digest import keccak256
 from zkinfer.oracle.errors import RoundStateError
 from zkinfer.oracle.states import RoundState, require_round_change
 from zkinfer.oracle.store.tables import deliveries, rounds, signatures, sources
@@ -38,10 +37,12 @@ class NewRound:
         observed_at: Unix seconds.
         expires_at: Unix seconds after which chains refuse the report.
         answer: in the feed's decimals.
-        source: the file that the inputs were made from.
+        source: the file that the inputs were made from; empty if a contract gives them.
+        source_digest: names the source in the report.
         inputs: packed, as in the statement of a proof.
         signing_hash: what the signers sign; it commits to all of the above.
         config_digest: the signers' configuration.
+        proposer: address of the signer who observed it; empty without signers.
     """
 
     key: RoundKey
@@ -49,14 +50,11 @@ class NewRound:
     expires_at: int
     answer: int
     source: bytes
+    source_digest: str
     inputs: bytes
     signing_hash: str
     config_digest: str
-
-    @property
-    def source_digest(self) -> str:
-        """keccak256 of the source file."""
-        return "0x" + keccak256(self.source).hex
+    proposer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +70,7 @@ class StoredRound:
     inputs: bytes
     signing_hash: str
     config_digest: str
+    proposer: str
     payload: bytes | None
     reason: str | None
     milliseconds: int | None
@@ -90,6 +89,7 @@ class StoredRound:
             inputs=row.inputs,
             signing_hash=row.signing_hash,
             config_digest=row.config_digest,
+            proposer=row.proposer,
             payload=row.payload,
             reason=row.reason,
             milliseconds=row.milliseconds,
@@ -110,7 +110,8 @@ class Rounds:
 
         def work(connection: Connection) -> StoredRound:
             if (row := _find(connection, new.key)) is None:
-                _put_source(connection, new.source_digest, new.source, now)
+                if new.source:
+                    _put_source(connection, new.source_digest, new.source, now)
                 row = connection.execute(insert(rounds).values(**_columns(new, now)).returning(rounds)).one()
             return StoredRound.of(row)
 
@@ -157,18 +158,30 @@ class Rounds:
         return self._database.write(work)
 
     def supersede(self, feed: str, before: int, reason: str) -> int:
-        """Give up the rounds before this one that are not proven; returns how many there were."""
+        """Give up the signed rounds before this one, which are not proven; returns how many there were."""
 
         def work(connection: Connection) -> int:
-            unfinished = rounds.c.state.in_((str(RoundState.OBSERVED), str(RoundState.SIGNED)))
+            signed = rounds.c.state == str(RoundState.SIGNED)
             result = connection.execute(
                 update(rounds)
-                .where(rounds.c.feed == feed, rounds.c.number < before, unfinished)
+                .where(rounds.c.feed == feed, rounds.c.number < before, signed)
                 .values(state=str(RoundState.SUPERSEDED), reason=reason, changed_at=int(self._clock()))
             )
             return result.rowcount
 
         return self._database.write(work)
+
+    def numbers(self, feed: str, first: int, last: int) -> list[int]:
+        """The rounds on record from `first` to `last`, ascending."""
+        query = select(rounds.c.number).where(rounds.c.feed == feed, rounds.c.number.between(first, last))
+        with self._database.reading() as connection:
+            return [*connection.scalars(query.order_by(rounds.c.number))]
+
+    def in_state(self, feed: str, state: RoundState) -> list[StoredRound]:
+        """The rounds of a feed in a state, newest first."""
+        query = select(rounds).where(rounds.c.feed == feed, rounds.c.state == str(state))
+        with self._database.reading() as connection:
+            return [StoredRound.of(row) for row in connection.execute(query.order_by(rounds.c.number.desc()))]
 
     def find(self, key: RoundKey) -> StoredRound | None:
         """The round, if it is on record."""
@@ -267,6 +280,7 @@ def _columns(new: NewRound, now: int) -> dict[str, Any]:
         "inputs": new.inputs,
         "signing_hash": new.signing_hash,
         "config_digest": new.config_digest,
+        "proposer": new.proposer,
         "created_at": now,
         "changed_at": now,
     }

@@ -52,6 +52,7 @@ rounds = Table(
     Column("inputs", LargeBinary, nullable=False),
     Column("signing_hash", String(66), nullable=False),
     Column("config_digest", String(66), nullable=False),
+    Column("proposer", String(42), nullable=False),
     Column("payload", LargeBinary),
     Column("reason", Text),
     Column("milliseconds", Integer),
@@ -117,7 +118,7 @@ leases = Table(
     "zkinfer_oracle_leases",
     metadata,
     Column("name", String(160), primary_key=True),
-    Column("holder", String(64), nullable=False),
+    Column("holder", String(160), nullable=False),
     Column("beat", BigInteger, nullable=False),
     Column("seconds", Integer, nullable=False),
 )

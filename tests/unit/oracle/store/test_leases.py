@@ -1,6 +1,13 @@
+import socket
+import subprocess
+import sys
+
+import psutil
 import pytest
+from sqlalchemy import select
 
 from zkinfer.oracle.store.leases import Leases
+from zkinfer.oracle.store.tables import leases
 
 
 class Clock:
@@ -44,5 +51,35 @@ def test_lease_with_beats_stays_for_ever(two):
 def test_released_lease_is_free_at_once(two):
     _, one, other = two
     one.hold("feed", 10)
+    one.hold("another feed", 10)
     one.release()
     assert other.hold("feed", 10)
+
+
+def test_lease_is_renewed_only_after_a_third_of_its_time(two, store):
+    clock, one, _ = two
+    beats = []
+    for _ in range(8):
+        one.hold("feed", 9)
+        with store._database.reading() as connection:
+            beats.append(connection.scalar(select(leases.c.beat)))
+        clock.now += 1
+    assert beats == [0, 0, 0, 1, 1, 1, 2, 2]
+
+
+def test_lease_of_a_killed_process_of_this_host_is_free_at_once(store):
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    began = int(psutil.Process(child.pid).create_time())
+    killed = Leases(store._database, holder=f"{socket.gethostname()} {child.pid} {began} x")
+    other = Leases(store._database)
+    assert killed.hold("feed", 10)
+    assert not other.hold("feed", 10)
+    child.kill()
+    child.communicate()
+    assert other.hold("feed", 10)
+
+
+def test_lease_of_a_process_of_another_host_is_kept(store):
+    elsewhere = Leases(store._database, holder="elsewhere 999999999 1 x")
+    assert elsewhere.hold("feed", 10)
+    assert not Leases(store._database).hold("feed", 10)

@@ -54,16 +54,17 @@ def test_unknown_round_cannot_advance(store):
         store.rounds.advance(new_round().key, RoundState.SIGNED)
 
 
-def test_supersede_leaves_newer_proven_and_other_feeds(store):
-    for number in (1, 2, 3):
+def test_supersede_leaves_newer_proven_unsigned_and_other_feeds(store):
+    for number in (1, 2, 3, 4):
         store.rounds.record(new_round(number))
     store.rounds.record(new_round(1, OTHER))
-    store.rounds.advance(new_round(1).key, RoundState.SIGNED)
+    for new in (new_round(1), new_round(2), new_round(4), new_round(1, OTHER)):
+        store.rounds.advance(new.key, RoundState.SIGNED)
     store.rounds.advance(new_round(1).key, RoundState.PROVEN)
-    assert store.rounds.supersede(FEED, 3, "newer") == 1
-    states = [store.rounds.find(new_round(number).key).state for number in (1, 2, 3)]
-    assert states == [RoundState.PROVEN, RoundState.SUPERSEDED, RoundState.OBSERVED]
-    assert store.rounds.find(new_round(1, OTHER).key).state == RoundState.OBSERVED
+    assert store.rounds.supersede(FEED, 4, "newer") == 1
+    states = [store.rounds.find(new_round(number).key).state for number in (1, 2, 3, 4)]
+    assert states == [RoundState.PROVEN, RoundState.SUPERSEDED, RoundState.OBSERVED, RoundState.SIGNED]
+    assert store.rounds.find(new_round(1, OTHER).key).state == RoundState.SIGNED
 
 
 def test_reports_are_found_by_time_and_only_with_payload(store):
@@ -89,13 +90,15 @@ def test_newest_round_is_found_by_state(store):
 
 def test_prune_forgets_what_has_expired_with_all_that_belongs_to_it(store):
     for number in (1, 9):
-        key = store.rounds.record(new_round(number, source=bytes([number]))).key
+        new = new_round(number, source=bytes([number]), source_digest=f"0x{number:064x}")
+        key = store.rounds.record(new).key
         store.rounds.sign(key, SIGNER, b"a" * 65)
         store.deliveries.plan(DeliveryKey(key, "base", "attested"))
     assert store.rounds.prune(before=100) == 1
     assert store.rounds.find(new_round(1).key) is None
     assert store.rounds.signatures(new_round(1).key) == {}
     assert [one.key.round.number for one in store.deliveries.open("base")] == [9]
+    assert store.rounds.source(f"0x{9:064x}") == bytes([9])
 
 
 def test_counts_are_by_feed_and_state(store):

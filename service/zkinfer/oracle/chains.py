@@ -1,0 +1,110 @@
+"""Chains as the daemon sees them: the hub's state, the height of blocks, and the account that pays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from zkinfer.oracle.schedule import Last
+from zkinfer.oracle.states import OPEN_DELIVERIES
+
+if TYPE_CHECKING:
+    from zkinfer.contracts.feed_formats import Level
+    from zkinfer.oracle.feed import Feed
+    from zkinfer.oracle.store import Store
+
+
+class HubRound(Protocol):
+    """A round as a hub keeps it."""
+
+    @property
+    def answer(self) -> int:
+        """In the feed's decimals."""
+        ...
+
+    @property
+    def observed_at(self) -> int:
+        """Unix seconds."""
+        ...
+
+    @property
+    def level(self) -> Level:
+        """How much the answer rests on."""
+        ...
+
+
+class ChainAccess(Protocol):
+    """One chain, and the account that posts to it. Errors are ChainErrors."""
+
+    @property
+    def name(self) -> str:
+        """In the configuration."""
+        ...
+
+    @property
+    def id(self) -> int:
+        """The chain id."""
+        ...
+
+    @property
+    def account(self) -> str:
+        """Address of the account that pays."""
+        ...
+
+    @property
+    def posts(self) -> bool:
+        """Whether there is an account to post with; else others must."""
+        ...
+
+    @property
+    def confirmations(self) -> int:
+        """Blocks after which a round is final, including its own."""
+        ...
+
+    @property
+    def min_balance(self) -> int:
+        """Wei below which the operator is alerted."""
+        ...
+
+    def height(self) -> int:
+        """The number of the latest block."""
+        ...
+
+    def time(self) -> int:
+        """The time of the latest block, in Unix seconds."""
+        ...
+
+    def balance(self) -> int:
+        """Wei of the account."""
+        ...
+
+    def round_of(self, feed: str, number: int) -> HubRound | None:
+        """A round that the hub has."""
+        ...
+
+    def latest(self, feed: str, level: Level) -> tuple[int, HubRound] | None:
+        """The newest round of at least this level, with its number."""
+        ...
+
+    def is_contradicted(self, feed: str) -> bool:
+        """Whether a proof contradicted the feed's signers."""
+        ...
+
+    def post(self, payload: bytes) -> str | None:
+        """Give a payload to the hub, and return the transaction once a block includes it; None if it was not needed."""
+        ...
+
+
+def last_round(store: Store, feed: Feed, chain: ChainAccess) -> Last | None:
+    """The newest round that a chain has, or that is on its way to it.
+
+    Raises ChainError if the chain does not answer.
+    """
+    found = chain.latest(feed.id, feed.highest)
+    on_chain = None if found is None else Last(found[1].observed_at, found[1].answer)
+    on_the_way = store.deliveries.newest(feed.id, chain.name)
+    if on_the_way is None or on_the_way.state not in OPEN_DELIVERIES:
+        return on_chain
+    known = store.rounds.find(on_the_way.key.round)
+    if known is None or (on_chain is not None and on_chain.observed_at >= known.observed_at):
+        return on_chain
+    return Last(known.observed_at, known.answer)

@@ -1,0 +1,136 @@
+"""Ask the other operators for their signatures, all at the same time and within a time limit."""
+
+from __future__ import annotations
+
+import ipaddress
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import ValidationError
+
+from zkinfer.oracle.errors import PeerError
+from zkinfer.oracle.votes import VoteAnswer, VoteRequest, valid_signatures
+from zkinfer.service.logs import log
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping, Sequence
+
+    from zkinfer.oracle.feed import Feed
+    from zkinfer.oracle.store.rounds import RoundKey, StoredRound
+
+PATH: Final = "/oracle/v1/sign"
+_MAX_ANSWER: Final = 1 << 16
+_MAX_SECONDS: Final = 5.0
+
+
+class Peers:
+    """The other operators of this one's feeds.
+
+    Args:
+        urls: of their report servers, https or on this machine.
+        verify: certificates that are trusted; True for the system's.
+        transport: of httpx; for tests.
+
+    Raises:
+        PeerError: a URL is not acceptable.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        *,
+        verify: ssl.SSLContext | bool = True,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self._urls = [_checked(url) for url in urls]
+        self._client = httpx.Client(verify=verify, transport=transport, trust_env=False)
+        self._threads = ThreadPoolExecutor(max(len(urls), 1), thread_name_prefix="peers")
+        self._refusals: dict[RoundKey, dict[str, str]] = {}
+
+    def refusals(self, key: RoundKey) -> str:
+        """Why peers did not sign a round when they were asked first, in one line; forgets it."""
+        found = self._refusals.pop(key, {})
+        return "; ".join(f"{peer}: {reason}" for peer, reason in sorted(found.items()))
+
+    def ask(self, feed: Feed, stored: StoredRound, source: bytes, signatures: Mapping[str, bytes]) -> dict[str, bytes]:
+        """The signatures that the peers give, by signer. A peer that refuses or is silent is logged."""
+        data = VoteRequest.of(stored, source, [*signatures.values()]).to_bytes()
+        seconds = min(max(feed.spec.tick / 3, 0.3), _MAX_SECONDS)
+        futures = {url: self._threads.submit(self._ask, url, data, seconds) for url in self._urls}
+        found: dict[str, bytes] = {}
+        for url, future in futures.items():
+            try:
+                given = valid_signatures(feed, stored.signing_hash, future.result().signatures)
+            except PeerError as err:
+                self._refusals.setdefault(stored.key, {}).setdefault(url, err.cause)
+                log.warning("a peer did not sign", peer=url, feed=feed.name, round=stored.key.number, reason=err.cause)
+            else:
+                found |= given
+        if feed.config is not None and len(found.keys() | signatures.keys()) >= feed.config.threshold:
+            self._refusals.pop(stored.key, None)
+        return found
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._threads.shutdown(cancel_futures=True)
+        self._client.close()
+
+    def _ask(self, url: str, data: bytes, seconds: float) -> VoteAnswer:
+        """One peer's answer; raises PeerError."""
+        headers = {"content-type": "application/json"}
+        try:
+            with self._client.stream("POST", url, content=data, headers=headers, timeout=seconds) as answer:
+                body = _body(answer)
+        except httpx.HTTPError as err:
+            raise PeerError(f"No answer ({type(err).__name__}).", "Is the peer running, and reachable?") from err
+        if answer.status_code != httpx.codes.OK:
+            raise PeerError(f"Status {answer.status_code}: {_reason(body)}", "See the peer's log.")
+        try:
+            return VoteAnswer.model_validate_json(body)
+        except ValidationError as err:
+            raise PeerError("The answer holds no signatures.", "Is the URL that of a report server?") from err
+
+
+def _body(answer: httpx.Response) -> bytes:
+    body = bytearray()
+    for part in answer.iter_bytes():
+        body += part
+        if len(body) > _MAX_ANSWER:
+            raise PeerError("The answer is too large.", "Is the URL that of a report server?")
+    return bytes(body)
+
+
+def _reason(body: bytes) -> str:
+    """What a problem document says, in one printable line."""
+    try:
+        document = httpx.Response(200, content=body).json()
+    except ValueError:
+        return "without a reason"
+    detail = document.get("detail") if isinstance(document, dict) else None
+    return "".join(char if char.isprintable() else " " for char in str(detail))[:300]
+
+
+def _checked(url: str) -> str:
+    """The URL to post to; raises PeerError for one that is not encrypted."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        valid = parts.scheme in ("http", "https") and bool(host) and (parts.port or 1) > 0
+    except ValueError:
+        valid, host, parts = False, "", urlsplit("")
+    if not valid or parts.username or parts.query:
+        raise PeerError(f"{url!r:.200} is not the URL of a peer.", "Write https://host:port")
+    if parts.scheme != "https" and not is_loopback(host):
+        raise PeerError(f"The connection to {host} is not encrypted.", "Use https, or a tunnel to this machine.")
+    return url.rstrip("/") + PATH
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

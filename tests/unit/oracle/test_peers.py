@@ -1,0 +1,84 @@
+import httpx
+import pytest
+from tests.unit.oracle.fakes import START
+
+from zkinfer.contracts.feed_formats import sign
+from zkinfer.oracle.errors import PeerError
+from zkinfer.oracle.feed import packed
+from zkinfer.oracle.peers import Peers
+
+TICK = START // 10
+
+
+@pytest.fixture
+def stored(three):
+    feed = three[0].feed
+    return three[0].store.rounds.record(feed.new_round(three[0].model.observe(TICK), 100, feed.address))
+
+
+def asked(three, stored, handler):
+    """The signatures, and the refusals, of one peer that answers as the handler does."""
+    peers = Peers(["https://peer"], transport=httpx.MockTransport(handler))
+    found = peers.ask(three[0].feed, stored, b"{}", {three[0].feed.address: b"\1" * 65})
+    refusals = peers.refusals(stored.key)
+    peers.close()
+    return found, refusals
+
+
+def test_valid_signature_of_a_signer_is_taken(three, stored):
+    signature = packed(sign(bytes.fromhex(stored.signing_hash[2:]), three[1].key))
+    answer = {"signatures": ["0x" + signature.hex()]}
+    found, refusals = asked(three, stored, lambda request: httpx.Response(200, json=answer))
+    assert (found, refusals) == ({three[1].feed.address: signature}, "")
+
+
+def test_signature_of_another_report_is_not_taken(three, stored):
+    signature = packed(sign(b"\7" * 32, three[1].key))
+    answer = {"signatures": ["0x" + signature.hex()]}
+    assert asked(three, stored, lambda request: httpx.Response(200, json=answer))[0] == {}
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (httpx.Response(200, json={"signatures": ["0x12"]}), "holds no signatures"),
+        (httpx.Response(200, content=b"hello"), "holds no signatures"),
+        (httpx.Response(200, content=b" " * 70_000), "too large"),
+        (httpx.Response(409, json={"detail": "No\nthanks."}), "Status 409: No thanks."),
+        (httpx.Response(500, content=b"\xff"), "Status 500: without a reason"),
+        (httpx.Response(302, headers={"location": "http://169.254.169.254/"}), "Status 302"),
+    ],
+    ids=range(6),
+)
+def test_other_answers_are_refused_with_a_reason(three, stored, answer, reason):
+    found, refusals = asked(three, stored, lambda request: answer)
+    assert found == {}
+    assert reason in refusals
+
+
+def test_silent_peer_does_not_hide_the_others(three, stored):
+    signature = packed(sign(bytes.fromhex(stored.signing_hash[2:]), three[1].key))
+
+    def network(request):
+        if request.url.host == "silent":
+            raise httpx.ConnectTimeout("no answer")
+        return httpx.Response(200, json={"signatures": ["0x" + signature.hex()]})
+
+    peers = Peers(["https://silent", "https://peer"], transport=httpx.MockTransport(network))
+    own = {three[0].feed.address: b"\1" * 65}
+    assert list(peers.ask(three[0].feed, stored, b"{}", own)) == [three[1].feed.address]
+    assert peers.refusals(stored.key) == ""  # it has enough signatures
+    peers.close()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://op2.example", "ftp://op2", "op2", "https://", "https://a:b@op2", "https://op2?x=1"]
+)
+def test_unsafe_url_of_a_peer_is_refused(url):
+    with pytest.raises(PeerError):
+        Peers([url])
+
+
+@pytest.mark.parametrize("url", ["https://op2.example", "http://127.0.0.1:8090", "http://localhost:1/"])
+def test_encrypted_or_local_url_of_a_peer_is_accepted(url):
+    Peers([url]).close()
