@@ -38,8 +38,7 @@ _KEEP_ALIVE_SECONDS = 30
 _DISCARDED_BYTES = 256 << 20  # of a request that was refused, so that its sender, who may read at its end, sees why
 _RECEIVED = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 _POLL_SECONDS = 0.05
-_FAULTS = logging.getLogger("zkinfer.http")
-_FAULTS.setLevel(logging.ERROR)  # uvicorn also warns of what any caller may send, with advice that is wrong here
+_MAX_WEBSOCKET_MESSAGE = 4096  # what callers may send
 COMMON_NAMES, ABORT = "common_names", "abort"
 """The keys of the state of a request: the names in the caller's certificate, and the call that ends the connection."""
 
@@ -150,6 +149,7 @@ class HttpServer:
         tls: None for plaintext.
         read_seconds: for a TLS handshake and its end, for the head of a request, and for the rest of a refused one.
         most_connections: at a time.
+        websockets: whether the application serves them; else a request for one is served as a plain one.
     """
 
     def __init__(
@@ -160,6 +160,7 @@ class HttpServer:
         *,
         read_seconds: float,
         most_connections: int,
+        websockets: bool = False,
     ) -> None:
         self._address = address
         self._tls = tls
@@ -170,7 +171,9 @@ class HttpServer:
         self._listener: asyncio.Server | None = None
         self._config = Config(
             app,
-            ws="none",
+            ws="websockets-sansio" if websockets else "none",
+            ws_max_size=_MAX_WEBSOCKET_MESSAGE,
+            ws_max_queue=1,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -1,0 +1,213 @@
+"""Chainlink's external adapter: `POST /` answers a job with a feed's report.
+
+With `responseURL`, a new round is asked for, the answer is that the job is pending, and the report follows by PATCH
+once it is there at the feed's highest level. Such a URL makes this server send a request, so only hosts that the
+operator lists are called, and redirects are not followed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from decimal import Context, Decimal
+from typing import TYPE_CHECKING, Annotated, Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.routing import Route
+
+from zkinfer.circuits.errors import ZkinferError
+from zkinfer.contracts.feed_formats import FeedPayload, Level
+from zkinfer.oracle.errors import NoReportError, RequestError, UnknownFeedError
+from zkinfer.oracle.peers import is_loopback
+from zkinfer.oracle.states import RoundState
+from zkinfer.oracle.web import answer, read_json, status_of
+from zkinfer.service.logs import log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Mapping
+
+    from starlette.requests import Request
+    from starlette.responses import Response
+    from starlette.routing import BaseRoute
+
+    from zkinfer.oracle.feed import Feed
+    from zkinfer.oracle.loop import FeedLoop
+    from zkinfer.oracle.store import Store
+    from zkinfer.oracle.store.rounds import StoredRound
+
+MAX_REQUEST_BYTES: Final = 1 << 16
+MAX_PENDING: Final = 64
+_POLL_SECONDS: Final = 0.25
+_CALL_SECONDS: Final = 10.0
+_ATTEMPTS: Final = 3
+_EXACT: Final = Context(prec=80)
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")  # nodes add fields of their own
+
+    feed: Annotated[str, Field(min_length=1, max_length=80)]
+
+
+class JobRequest(BaseModel):
+    """What a node sends; it may hold more, such as `meta`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    id: Annotated[str, Field(max_length=128)] | int | None = None
+    data: _Data
+    response_url: Annotated[str | None, Field(alias="responseURL", max_length=2048)] = None
+
+
+class Adapter:
+    """Serves `POST /`.
+
+    Args:
+        loops: of the feeds, by name.
+        store: of the daemon.
+        callback_hosts: `host` or `host:port` that may be called back.
+        clock: Unix seconds.
+        transport: of httpx; for tests.
+    """
+
+    def __init__(
+        self,
+        loops: Mapping[str, FeedLoop],
+        store: Store,
+        callback_hosts: Collection[str],
+        clock: Callable[[], float] = time.time,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._loops = {key: loop for loop in loops.values() for key in (loop.feed.name, loop.feed.id)}
+        self._store = store
+        self._hosts = frozenset(host.lower() for host in callback_hosts)
+        self._clock = clock
+        self._transport = transport
+        self._pending: set[asyncio.Task[None]] = set()
+
+    @property
+    def routes(self) -> list[BaseRoute]:
+        """The path."""
+        return [Route("/", self.serve, methods=["POST"])]
+
+    async def serve(self, request: Request) -> Response:
+        """Answer a job, or promise to."""
+        job_id: str | None = None
+        try:
+            job = _job_of(await read_json(request, MAX_REQUEST_BYTES))
+            job_id = None if job.id is None else str(job.id)
+            loop = self._loops.get(job.data.feed)
+            if loop is None:
+                raise UnknownFeedError(f"There is no feed {job.data.feed!r} here.", "Give a feed's name or id.")
+            if job.response_url is not None:
+                return self._promise(job_id, loop, job.response_url)
+            return answer(result_document(job_id, loop.feed, await self._newest(loop.feed)))
+        except ZkinferError as err:
+            status = status_of(err)
+            return answer(_error_document(job_id, status, str(err)), status)
+
+    async def stop(self) -> None:
+        """Give up pending jobs; their nodes give them up after their own time limit."""
+        for task in self._pending:
+            task.cancel()
+        await asyncio.gather(*self._pending, return_exceptions=True)
+
+    def _promise(self, job_id: str | None, loop: FeedLoop, url: str) -> Response:
+        self._require_allowed(url)
+        if len(self._pending) >= MAX_PENDING:
+            return answer(_error_document(job_id, 429, "Too many jobs are pending. Try again later."), 429)
+        task = asyncio.create_task(self._call_back(job_id, loop, url))
+        self._pending.add(task)
+        task.add_done_callback(self._pending.discard)
+        return answer({"jobRunID": job_id, "pending": True}, headers={"x-chainlink-pending": "true"})
+
+    def _require_allowed(self, url: str) -> None:
+        try:
+            parts = urlsplit(url)
+            host, port = (parts.hostname or "").lower(), parts.port
+        except ValueError as err:
+            raise RequestError("The responseURL is not a URL.") from err
+        if not host or parts.username is not None or not {host, f"{host}:{port}"} & self._hosts:
+            raise RequestError(f"{host!r:.80} may not be called back.", "List the host in server.callback-hosts.")
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+            raise RequestError("The responseURL is not encrypted.", "Use https, or a port of this machine.")
+
+    async def _newest(self, feed: Feed) -> StoredRound:
+        found = await asyncio.to_thread(self._store.rounds.report_at, feed.id, int(self._clock()))
+        if found is None or found.expires_at <= self._clock():
+            raise NoReportError(f"The feed {feed.name} has no fresh report.", "See zkinfer oracle status")
+        return found
+
+    async def _call_back(self, job_id: str | None, loop: FeedLoop, url: str) -> None:
+        """Wait for a new round, and send it, or why there is none."""
+        feed = loop.feed
+        before = await asyncio.to_thread(self._store.rounds.newest, feed.id)
+        loop.ask()
+        try:
+            found = await self._next(feed, -1 if before is None else before.key.number)
+        except NoReportError as err:
+            await self._send(url, {"jobRunID": job_id, "error": str(err)})
+            return
+        document = result_document(job_id, feed, found)
+        await self._send(url, {**document, "value": document["data"]})
+
+    async def _next(self, feed: Feed, before: int) -> StoredRound:
+        """The next round at the feed's highest level; raises NoReportError after three ticks and a heartbeat."""
+        state = RoundState.PROVEN if feed.highest == Level.PROVEN else RoundState.SIGNED
+        end = self._clock() + 3 * feed.spec.tick + feed.spec.heartbeat
+        while self._clock() < end:
+            found = await asyncio.to_thread(self._store.rounds.newest, feed.id, state)
+            if found is not None and found.key.number > before:
+                return found
+            await asyncio.sleep(_POLL_SECONDS)
+        raise NoReportError(f"The feed {feed.name} made no new report in time.", "See zkinfer oracle status")
+
+    async def _send(self, url: str, document: dict[str, Any]) -> None:
+        async with httpx.AsyncClient(timeout=_CALL_SECONDS, transport=self._transport, trust_env=False) as client:
+            for attempt in range(_ATTEMPTS):
+                try:
+                    reply = await client.patch(url, json=document)
+                except httpx.HTTPError as err:
+                    why = type(err).__name__
+                else:
+                    if reply.is_success:
+                        return
+                    why = f"status {reply.status_code}"
+                await asyncio.sleep(2**attempt)
+        log.warning("a job was not called back", reason=why, host=urlsplit(url).hostname)
+
+
+def result_document(job_id: str | None, feed: Feed, stored: StoredRound) -> dict[str, Any]:
+    """The answer to a job. `result` is the answer in decimals as text, so that no parser rounds it."""
+    text = format(_EXACT.scaleb(Decimal(stored.answer), -feed.spec.decimals), "f")
+    level = FeedPayload.decode(stored.payload or b"").level
+    data = {
+        "result": text,
+        "feedID": feed.id,
+        "round": stored.key.number,
+        "answer": str(stored.answer),
+        "decimals": feed.spec.decimals,
+        "observationsTimestamp": stored.observed_at,
+        "level": level.name.lower(),
+        "fullReport": "0x" + (stored.payload or b"").hex(),
+    }
+    return {"jobRunID": job_id, "statusCode": 200, "status": "success", "result": text, "data": data}
+
+
+def _job_of(document: Any) -> JobRequest:  # noqa: ANN401 - JSON from outside
+    try:
+        return JobRequest.model_validate(document)
+    except ValidationError as err:
+        place = ".".join(str(part) for part in err.errors()[0]["loc"])
+        raise RequestError(f"The job has no valid {place or 'form'}.", 'Send {"id", "data": {"feed"}}.') from err
+
+
+def _error_document(job_id: str | None, status: int, text: str) -> dict[str, Any]:
+    return {
+        "jobRunID": job_id,
+        "statusCode": status,
+        "status": "errored",
+        "error": {"name": "AdapterError", "message": text},
+    }
