@@ -3,7 +3,7 @@
 python docs/generate.py           write them
 python docs/generate.py --check   exit 1 if one of them is out of date
 
-Generated pages: docs/reference/cli.md, grpc-status.md, operators.md, policy.md and settings.md.
+Generated pages: docs/reference/cli.md, feeds-toml.md, grpc-status.md, operators.md, policy.md and settings.md.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pydantic import BaseModel
 
 from zkinfer.circuits.engines.ezkl.lowering import operators
 from zkinfer.circuits.frontend import operators as frontend
+from zkinfer.oracle.configuration import FeedsFile
 from zkinfer.service.settings import Settings
 from zkinfer.verifier.policy_rules import RULES
 
@@ -61,6 +62,12 @@ the dot: `ZKINFER_LISTEN`, `ZKINFER_TLS__KEY`. Unknown settings are rejected. Si
 `"512MiB"`; times are in seconds. See [serving](../guides/serving.md) for how the settings are used.
 """
 
+FEEDS_INTRODUCTION = """\
+The file of `zkinfer oracle run` and `zkinfer oracle status`. Paths are relative to its folder. Secrets are never in it:
+settings ending in `-file`, and keystores, name files that nobody else may read. Unknown settings are rejected. Amounts
+are text with a unit (`"2gwei"`), shares are text with a percent sign (`"0.5%"`).
+"""
+
 POLICY_INTRODUCTION = """\
 A policy document is an object with `version` 1 and `allOf`, a list of rules, all of which must hold. A rule is an
 object with one key. It is written in JSON, or in TOML if the file's name ends in `.toml`: the same document, with
@@ -88,6 +95,7 @@ def main() -> None:
     documents = {
         "reference/operators.md": operators_page(),
         "reference/settings.md": settings_page(),
+        "reference/feeds-toml.md": feeds_page(),
         "reference/cli.md": cli_page(),
         "reference/policy.md": policy_page(),
         "reference/grpc-status.md": status_page(STATUSES.read_text()),
@@ -215,6 +223,25 @@ def settings_page() -> str:
     return "\n".join(parts)
 
 
+def feeds_page() -> str:
+    """The settings of `feeds.toml`, by table."""
+    parts = ["# Settings of feeds\n", NOTE, FEEDS_INTRODUCTION]
+    for name, field in FeedsFile.model_fields.items():
+        if (group := _group(_without_none(field.annotation))) is None:
+            continue
+        table = f"[{name}.NAME]" if get_origin(field.annotation) is dict else f"[{name}]"
+        about = " ".join(inspect.cleandoc(group.__doc__ or "").split()).partition(": ")[2]
+        named = {one.alias or key: one for key, one in group.model_fields.items()}
+        parts += [f"## {table}\n\n{about[:1].upper()}{about[1:]}\n", _settings_table(named, "")]
+    return "\n".join(parts)
+
+
+def _without_none(annotation: object) -> object:
+    """The other member of a union with None."""
+    members = [one for one in get_args(annotation) if one is not type(None)]
+    return members[0] if type(None) in get_args(annotation) and len(members) == 1 else annotation
+
+
 def policy_page() -> str:
     """The rules of policy documents, with an example of each in JSON and in TOML."""
     rows = [f"| `{name}` | {rule.argument} | {rule.meaning} | `{rule.kind.__name__}` |" for name, rule in RULES.items()]
@@ -263,7 +290,9 @@ def _default(field: FieldInfo) -> str:
         return "required"
     if field.default is None or field.default_factory is not None:
         return ""
-    return f"`{json.dumps(field.default)}`"
+    if isinstance(field.default, BaseModel):
+        return ""
+    return f"`{json.dumps(field.default, default=str)}`"
 
 
 def cli_page() -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
-from decimal import Context, Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -15,6 +14,7 @@ from zkinfer.circuits.engines import ENGINES, engine_named, engines_by_name
 from zkinfer.circuits.errors import InputError, why
 from zkinfer.cli.console import long_work, plain, print_result, require_extra
 from zkinfer.cli.options import PassphraseFile, read_passphrase
+from zkinfer.contracts.amounts import parse_wei
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,24 +24,14 @@ if TYPE_CHECKING:
     from zkinfer.contracts.signers import Signer
 
 
-_EXACT = Context(prec=80)  # the default of 28 digits is too few for some amounts of wei
-_COINS = {"wei": 1, "gwei": 10**9, "ether": 10**18}
-
-
 def parse_coin(text: object) -> int:
     """Wei: `0.01ether`, `20gwei`, `5wei` or `0`; raises typer.BadParameter for anything else, such as a bare number."""
     if isinstance(text, int):  # a default value
         return text
-    word = str(text).strip().replace(" ", "").lower()
-    number = word.rstrip("abcdefghijklmnopqrstuvwxyz")
-    unit = _COINS.get(word[len(number) :], 1 if word == "0" else None)
     try:
-        wei = _EXACT.multiply(Decimal(number), Decimal(unit or 1))
-    except InvalidOperation:
-        wei = Decimal("NaN")
-    if unit is None or not (wei.is_finite() and wei >= 0 and wei == wei.to_integral_value() and wei < 1 << 96):
-        raise typer.BadParameter(f"{word!r} is not an amount: write it as 0.01ether, 20gwei or 5wei")
-    return int(wei)
+        return parse_wei(str(text))
+    except ValueError as err:
+        raise typer.BadParameter(str(err)) from err
 
 
 def parse_address(text: object) -> str:

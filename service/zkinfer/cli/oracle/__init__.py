@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from zkinfer.cli.oracle import audit, create, init, report
+from zkinfer.cli.oracle import audit, create, init, report, run, status
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,6 +15,8 @@ app = typer.Typer(
 )
 app.command("init")(init.init_command)
 app.command("create")(create.create_command)
+app.command("run")(run.run_command)
+app.command("status")(status.status_command)
 app.command("report")(report.report_command)
 app.command("post")(report.post_command)
 app.command("audit")(audit.audit_command)

@@ -1,0 +1,115 @@
+"""The command `zkinfer oracle status`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+from rich.table import Table
+
+from zkinfer.cli.console import (
+    REFUSED,
+    exit_on_error,
+    long_work,
+    plain,
+    print_json,
+    print_result,
+    print_table,
+    require_extra,
+    say,
+)
+from zkinfer.cli.options import AsJson
+from zkinfer.cli.oracle.run import ConfigOption
+
+if TYPE_CHECKING:
+    from zkinfer.oracle.configuration import FeedsFile
+    from zkinfer.oracle.status import FeedStatus
+    from zkinfer.oracle.store import Store
+
+
+def status_command(
+    config: ConfigOption = Path("feeds.toml"),
+    as_json: AsJson = False,
+) -> None:
+    """Show each feed on each chain: age, round, level, the last gap and its reason, and the balance.
+
+    Reads the chains and, if the daemon has run here, its database. Exits with 1 if a feed is late or contradicted.
+
+    Example: zkinfer oracle status --config feeds.toml
+    """
+    with exit_on_error(as_json=as_json):
+        with require_extra("oracle"):
+            from zkinfer.oracle.configuration import read_feeds_file
+            from zkinfer.oracle.hub_chain import open_chain
+            from zkinfer.oracle.parts import watched_feeds
+            from zkinfer.oracle.status import status_of
+
+        file = read_feeds_file(config)
+        with long_work("reading the chains"):
+            chains = {name: open_chain(name, part, file) for name, part in file.chain.items()}
+            store = _store(file)
+            try:
+                found = status_of(watched_feeds(file), chains, store, time.time())
+            finally:
+                if store is not None:
+                    store.close()
+        _show(found, as_json=as_json)
+
+
+def _store(file: FeedsFile) -> Store | None:
+    """The daemon's database; None if it has not run here, since looking must not create one."""
+    from zkinfer.oracle.store import Store
+
+    if file.store.url_file is None and not file.path(file.store.file).exists():
+        return None
+    return Store.open(file.store_url)
+
+
+def _show(found: list[FeedStatus], *, as_json: bool) -> None:
+    table = Table(
+        "feed", "chain", "state", "age", "round", "level", "balance", "last gap", box=None, padding=(0, 2, 0, 0)
+    )
+    for one in found:
+        table.add_row(
+            plain(one.feed),
+            plain(one.chain),
+            _state(one),
+            "-" if one.age is None else f"{one.age} s",
+            "-" if one.round is None else str(one.round),
+            one.level or "-",
+            "-" if one.balance is None else _ether(one.balance),
+            _gap(one),
+        )
+    print_table(table)
+    for one in found:
+        if why := one.unreachable or one.waiting:
+            say(f"  {plain(one.feed)} on {plain(one.chain)}: {plain(why)}")
+    fine = all(one.fine for one in found)
+    if as_json:
+        print_json({"ok": fine, "feeds": [one.document() for one in found]})
+    if not fine:
+        print_result("[red]a feed is late, contradicted, or its chain does not answer[/]")
+        raise typer.Exit(REFUSED)
+
+
+def _state(one: FeedStatus) -> str:
+    if one.unreachable:
+        return "[red]unreachable[/]"
+    if one.contradicted:
+        return "[red]contradicted[/]"
+    return "[red]late[/]" if one.late else "[green]fresh[/]"
+
+
+def _gap(one: FeedStatus) -> str:
+    if one.gap is None:
+        return "-"
+    last = "" if one.gap.last == one.gap.first else f"-{one.gap.last}"
+    return f"{one.gap.first}{last}: {one.gap.reason}"
+
+
+def _ether(wei: int) -> str:
+    from zkinfer.contracts.transactions import in_ether
+
+    return in_ether(wei)

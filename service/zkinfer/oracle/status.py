@@ -1,0 +1,142 @@
+"""The state of feeds at a glance, from the chains and, if the daemon runs here, from its store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zkinfer.contracts.errors import ChainError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from zkinfer.contracts.feed_formats import Level
+    from zkinfer.oracle.chains import ChainAccess
+    from zkinfer.oracle.store import Store
+    from zkinfer.oracle.store.gaps import Gap
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedFeed:
+    """A feed to look at: its name in the configuration, its id, what is expected of it, and the chains that get it."""
+
+    name: str
+    id: str
+    tick: int
+    heartbeat: int
+    level: Level
+    chains: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedStatus:
+    """A feed on one chain.
+
+    Args:
+        feed: its name.
+        feed_id: its id.
+        chain: the chain's name.
+        heartbeat: seconds within which there is a round.
+        round: the newest round of the expected level; None if there is none, or the chain did not answer.
+        answer: of that round.
+        level: of that round.
+        age: seconds since its observation.
+        contradicted: whether a proof contradicted the signers.
+        balance: of the posting account, in wei; None without one.
+        waiting: why the newest round is not on the chain yet, as the daemon found.
+        gap: the last gap on record.
+        unreachable: why the chain did not answer.
+    """
+
+    feed: str
+    feed_id: str
+    chain: str
+    heartbeat: int
+    round: int | None = None
+    answer: int | None = None
+    level: str = ""
+    age: int | None = None
+    contradicted: bool = False
+    balance: int | None = None
+    waiting: str = ""
+    gap: Gap | None = None
+    unreachable: str = ""
+
+    @property
+    def late(self) -> bool:
+        """Whether consumers of the feed would find it too old, or could not find out."""
+        return self.age is None or self.age > self.heartbeat
+
+    @property
+    def fine(self) -> bool:
+        """Whether nothing needs the operator."""
+        return not (self.late or self.contradicted)
+
+    def document(self) -> dict[str, Any]:
+        """The JSON form; large numbers as text."""
+        gap = self.gap
+        return {
+            "feed": self.feed,
+            "feedID": self.feed_id,
+            "chain": self.chain,
+            "round": self.round,
+            "answer": None if self.answer is None else str(self.answer),
+            "level": self.level or None,
+            "age": self.age,
+            "heartbeat": self.heartbeat,
+            "late": self.late,
+            "contradicted": self.contradicted,
+            "balance": None if self.balance is None else str(self.balance),
+            "waiting": self.waiting or None,
+            "unreachable": self.unreachable or None,
+            "gap": None
+            if gap is None
+            else {"first": gap.first, "last": gap.last, "reason": str(gap.reason), "detail": gap.detail},
+        }
+
+
+def status_of(
+    feeds: Iterable[WatchedFeed], chains: Mapping[str, ChainAccess], store: Store | None, now: float
+) -> list[FeedStatus]:
+    """The state of each feed on each of its chains.
+
+    Args:
+        feeds: to look at.
+        chains: by name.
+        store: of the daemon; None if it does not run here.
+        now: Unix seconds.
+
+    Raises:
+        StoreError: the database cannot be used.
+    """
+    return [_status(feed, chains[name], store, now) for feed in feeds for name in feed.chains]
+
+
+def _status(feed: WatchedFeed, chain: ChainAccess, store: Store | None, now: float) -> FeedStatus:
+    gap, waiting = None, ""
+    if store is not None:
+        gap = next(iter(store.gaps.of(feed.id, 1)), None)
+        newest = store.deliveries.newest(feed.id, chain.name)
+        waiting = (newest.reason or "") if newest is not None else ""
+    try:
+        latest = chain.latest(feed.id, feed.level)
+        contradicted = chain.is_contradicted(feed.id)
+        balance = chain.balance() if chain.posts else None
+    except ChainError as err:
+        return FeedStatus(
+            feed.name, feed.id, chain.name, feed.heartbeat, waiting=waiting, gap=gap, unreachable=str(err)
+        )
+    return FeedStatus(
+        feed=feed.name,
+        feed_id=feed.id,
+        chain=chain.name,
+        heartbeat=feed.heartbeat,
+        round=None if latest is None else latest[0],
+        answer=None if latest is None else latest[1].answer,
+        level="" if latest is None else latest[1].level.name.lower(),
+        age=None if latest is None else max(int(now) - latest[1].observed_at, 0),
+        contradicted=contradicted,
+        balance=balance,
+        waiting=waiting,
+        gap=gap,
+    )

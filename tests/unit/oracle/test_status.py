@@ -1,0 +1,82 @@
+import pytest
+from tests.unit.oracle.fakes import SPEC, START, FakeChain, HubRound
+
+from zkinfer.contracts.feed_formats import Level
+from zkinfer.oracle.states import DeliveryState
+from zkinfer.oracle.status import WatchedFeed, status_of
+from zkinfer.oracle.store import Store
+from zkinfer.oracle.store.deliveries import DeliveryKey
+from zkinfer.oracle.store.gaps import Gap, GapReason
+from zkinfer.oracle.store.rounds import RoundKey
+
+TICK = START // 10
+FEED = "0x0003" + "ab" * 30
+WATCHED = WatchedFeed("vol", FEED, SPEC.tick, SPEC.heartbeat, Level.PROVEN, ("base",))
+
+
+@pytest.fixture
+def chain():
+    return FakeChain(blocks=[{(FEED, TICK): HubRound(123, START, Level.PROVEN)}])
+
+
+def status(chain, now, store=None):
+    (found,) = status_of([WATCHED], {"base": chain}, store, now)
+    return found
+
+
+def test_fresh_feed_is_fine(chain):
+    found = status(chain, START + 60)
+    assert (found.fine, found.age, found.round, found.answer, found.level) == (True, 60, TICK, 123, "proven")
+    assert found.balance == 100
+
+
+def test_feed_older_than_its_heartbeat_is_late(chain):
+    assert not status(chain, START + 61).fine
+
+
+def test_attested_round_is_not_enough_for_a_proven_feed(chain):
+    chain.blocks = [{(FEED, TICK): HubRound(123, START, Level.ATTESTED)}]
+    found = status(chain, START)
+    assert (found.fine, found.round) == (False, None)
+
+
+def test_feed_without_a_round_is_late(chain):
+    chain.blocks = [{}]
+    assert status(chain, START).late
+
+
+def test_contradicted_feed_is_not_fine(chain):
+    chain.contradicted = True
+    found = status(chain, START)
+    assert (found.fine, found.late, found.contradicted) == (False, False, True)
+
+
+def test_chain_that_does_not_answer_is_not_fine(chain):
+    chain.down = True
+    found = status(chain, START)
+    assert (found.fine, found.unreachable) == (False, "The node is silent.")
+
+
+def test_gap_and_reason_come_from_the_daemons_store(chain, three):
+    store = three[0].store
+    key = DeliveryKey(RoundKey(FEED, TICK), "base", "proven")
+    store.gaps.note(FEED, Gap(TICK + 1, TICK + 4, GapReason.SOURCE_REFUSED, "503"))
+    store.deliveries.plan(key)
+    store.deliveries.move(key, DeliveryState.REFUSED, reason="It expired.")
+    found = status(chain, START, store)
+    assert (found.gap, found.waiting) == (Gap(TICK + 1, TICK + 4, GapReason.SOURCE_REFUSED, "503"), "It expired.")
+
+
+def test_document_has_large_numbers_as_text(chain, tmp_path):
+    chain.blocks = [{(FEED, TICK): HubRound(-(1 << 190), START, Level.PROVEN)}]
+    with Store.open(f"sqlite:///{tmp_path}/o/o.db") as store:
+        store.gaps.note(FEED, Gap(1, 2, GapReason.NOT_RUNNING, ""))
+        document = status(chain, START, store).document()
+    assert (document["answer"], document["balance"]) == (str(-(1 << 190)), "100")
+    assert document["gap"] == {"first": 1, "last": 2, "reason": "not running", "detail": ""}
+    assert (document["late"], document["age"]) == (False, 0)
+
+
+def test_chain_without_an_account_shows_no_balance(chain):
+    chain.posts = False
+    assert status(chain, START).balance is None
