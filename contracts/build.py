@@ -27,13 +27,17 @@ ARTIFACTS = HERE / "zkinfer/contracts/compiled"
 PINNED = HERE / "src/verifiers/ezkl/EzklVerifierCodeHash.sol"
 TIMELOCK = "@openzeppelin/contracts/governance/TimelockController.sol"
 SHIPPED = (
+    "AggregatorSource",
+    "AproDoor",
     "AshlarVerifier",
+    "CreDoor",
     "DigitLock",
     "ERC7992Adapter",
     "ERC8004Validator",
     "EmergencyStop",
     "FeedFace",
     "FeedHub",
+    "FeedProxy",
     "InferenceLedger",
     "LedgerResolver",
     "ModelRegistry",

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {IERC165} from "@openzeppelin/contracts/utils/introspection/IERC165.sol";
-import {FeedState, IFeedHub, Level, Price, Round, Spec} from "../interfaces/IFeedHub.sol";
+import {FeedState, IFeedHub, Level, Round, Spec} from "../interfaces/IFeedHub.sol";
 import {IFeedSource} from "../interfaces/IFeedSource.sol";
 import {IModelRegistry, Program, Status} from "../interfaces/IModelRegistry.sol";
 import {IVerifierProxy} from "../interfaces/IVerifierProxy.sol";
@@ -34,14 +34,24 @@ contract FeedHub is FeedSigners, IERC165 {
         uint24 inputSize;
     }
 
+    /// @dev All that accepting a payload changes, and the contract that holds the signers; one word.
+    struct Head {
+        uint40 latest;
+        uint40 latestProven;
+        address signers;
+        bool contradicted;
+        bool sourced;
+    }
+
     struct Feed {
         Rules rules;
-        FeedState state;
-        bytes32 config;
+        Head head;
         bytes32 listing;
+        bytes32 config;
         bytes32 recipe;
         address owner;
         uint32 heartbeat;
+        uint40 doubtedBelow;
         string description;
     }
 
@@ -109,14 +119,14 @@ contract FeedHub is FeedSigners, IERC165 {
         emit FeedCreated(feedId, spec);
         if (spec.source == address(0)) _choose(feedId, feed, configDigest);
         else if (configDigest != 0) revert NoSigners(feedId);
-        else feed.state.sourced = true;
+        else feed.head.sourced = true;
     }
 
     /// @inheritdoc IFeedHub
     function choose(bytes32 feedId, bytes32 configDigest) external override {
         Feed storage feed = _existing(feedId);
         if (feed.owner != msg.sender) revert NotFeedOwner(feed.owner, msg.sender);
-        if (feed.state.sourced) revert NoSigners(feedId);
+        if (feed.head.sourced) revert NoSigners(feedId);
         _choose(feedId, feed, configDigest);
     }
 
@@ -186,12 +196,14 @@ contract FeedHub is FeedSigners, IERC165 {
 
     /// @inheritdoc IFeedHub
     function stateOf(bytes32 feedId) external view override returns (FeedState memory) {
-        return _feeds[feedId].state;
+        Feed storage feed = _feeds[feedId];
+        Head memory head = feed.head;
+        return FeedState(head.latest, head.latestProven, feed.doubtedBelow, head.contradicted, head.sourced);
     }
 
     /// @inheritdoc IFeedHub
     function isContradicted(bytes32 feedId) external view override returns (bool) {
-        return _feeds[feedId].state.contradicted;
+        return _feeds[feedId].head.contradicted;
     }
 
     /// @inheritdoc IFeedHub
@@ -204,13 +216,6 @@ contract FeedHub is FeedSigners, IERC165 {
         return requireRound(feedId, round, least).answer;
     }
 
-    /// @inheritdoc IFeedHub
-    function getPriceNoOlderThan(bytes32 feedId, uint256 age) external view override returns (Price memory price) {
-        price = getPriceUnsafe(feedId);
-        uint256 actual = block.timestamp - price.observeAt;
-        if (actual > age) revert TooOldToRead(actual);
-    }
-
     /// @inheritdoc IERC165
     function supportsInterface(bytes4 interfaceId) external pure override returns (bool) {
         return interfaceId == type(IERC165).interfaceId || interfaceId == type(IVerifierProxy).interfaceId
@@ -218,23 +223,9 @@ contract FeedHub is FeedSigners, IERC165 {
     }
 
     /// @inheritdoc IFeedHub
-    function getPriceUnsafe(bytes32 feedId) public view override returns (Price memory) {
-        (, Round memory data) = latest(feedId, Level.Proven);
-        if (data.answer < 0) revert NegativeAnswer(data.answer);
-        Rules storage rules = _feeds[feedId].rules;
-        // Both times fit: the report has held them in 32 bits.
-        return Price({
-            value: uint192(data.answer),
-            decimal: int8(rules.decimals),
-            observeAt: uint32(data.observedAt),
-            expireAt: uint32(data.observedAt) + rules.maxAge
-        });
-    }
-
-    /// @inheritdoc IFeedHub
     function latest(bytes32 feedId, Level least) public view override returns (uint40 round, Round memory data) {
-        FeedState storage state = _existing(feedId).state;
-        round = least == Level.Proven ? state.latestProven : state.latest;
+        Head storage head = _existing(feedId).head;
+        round = least == Level.Proven ? head.latestProven : head.latest;
         data = requireRound(feedId, round, least);
     }
 
@@ -242,12 +233,12 @@ contract FeedHub is FeedSigners, IERC165 {
     function requireRound(bytes32 feedId, uint40 round, Level least) public view override returns (Round memory data) {
         if (least == Level.None) revert LevelMissing();
         Feed storage feed = _existing(feedId);
-        FeedState memory state = feed.state;
+        Head memory head = feed.head;
         data = _rounds[feedId][round];
         if (data.level < least) revert NoData(feedId);
-        if (least == Level.Proven || state.sourced) {
+        if (least == Level.Proven || head.sourced) {
             _requireLive(feedId, feed);
-        } else if (state.contradicted || (data.level == Level.Attested && round < state.doubtedBelow)) {
+        } else if (head.contradicted || (data.level == Level.Attested && round < feed.doubtedBelow)) {
             revert FeedContradicted(feedId);
         }
     }
@@ -263,7 +254,11 @@ contract FeedHub is FeedSigners, IERC165 {
         // (2)
         bytes32 feedId = part.feedId;
         Feed storage feed = _existing(feedId);
-        if (part.configDigest != feed.config) revert WrongConfig(feed.config, part.configDigest);
+        Head memory head = feed.head;
+        // A config is held by one contract, and zero, the config of feeds without signers, by none.
+        if (_pointerOf(part.configDigest) != head.signers || (head.sourced && part.configDigest != 0)) {
+            revert WrongConfig(feed.config, part.configDigest);
+        }
         Rules memory rules = feed.rules;
         // (3), (4), (5)
         Posting memory post = _requireConsistent(payload, part, rules);
@@ -271,18 +266,18 @@ contract FeedHub is FeedSigners, IERC165 {
         post.known = _rounds[feedId][post.round];
         post.level = FeedPayload.hasProof(part) ? Level.Proven : Level.Attested;
         // (6)
-        if (rules.source == address(0)) post.signers = _requireSigned(payload, part);
+        if (!head.sourced) post.signers = _requireSigned(head.signers, payload, part);
         else if (part.signatures != 0) revert NoSigners(feedId);
         // (7)
         if (post.level == Level.Proven) {
             if (!_requireTrue(payload, part, post, feed, rules)) return "";
-        } else if (rules.source != address(0) || late) {
+        } else if (head.sourced || late) {
             revert ProofMissing(feedId);
-        } else if (feed.state.contradicted) {
+        } else if (head.contradicted) {
             revert FeedContradicted(feedId);
         }
         // (8)
-        _write(part, post, feed.state);
+        _write(part, post, feed.head);
         return FeedPayload.report(payload);
     }
 
@@ -336,7 +331,7 @@ contract FeedHub is FeedSigners, IERC165 {
         }
         int256 distance = int256(proven) - post.answer;
         if (uint256(distance < 0 ? -distance : distance) <= rules.tolerance) return true;
-        _contradict(part, post, proven, feed.state);
+        _contradict(part, post, proven, feed);
         return false;
     }
 
@@ -389,7 +384,7 @@ contract FeedHub is FeedSigners, IERC165 {
     }
 
     /// @dev Step (8) of `_post`.
-    function _write(Payload memory part, Posting memory post, FeedState storage state) private {
+    function _write(Payload memory part, Posting memory post, Head storage head) private {
         bytes32 feedId = part.feedId;
         if (post.known.level != Level.None) {
             if (!_isKnown(post)) {
@@ -400,26 +395,27 @@ contract FeedHub is FeedSigners, IERC165 {
             revert TooOld(post.observedAt);
         }
         _rounds[feedId][post.round] = Round(post.answer, post.observedAt, post.level);
-        if (post.round > state.latest) state.latest = post.round;
-        if (post.level == Level.Proven && post.round > state.latestProven) state.latestProven = post.round;
+        if (post.round > head.latest) head.latest = post.round;
+        if (post.level == Level.Proven && post.round > head.latestProven) head.latestProven = post.round;
         emit RoundReported(
             feedId, post.round, post.answer, post.observedAt, post.level, part.sourceDigest, post.inputCommitment
         );
     }
 
     /// @dev Only the first contradiction of a feed's signers is recorded; more would say the same about them.
-    function _contradict(Payload memory part, Posting memory post, int192 proven, FeedState storage state) private {
-        if (state.contradicted) return;
-        (state.contradicted, state.doubtedBelow) = (true, state.latest + 1);
+    function _contradict(Payload memory part, Posting memory post, int192 proven, Feed storage feed) private {
+        if (feed.head.contradicted) return;
+        (feed.head.contradicted, feed.doubtedBelow) = (true, feed.head.latest + 1);
         _contradicted[part.feedId][part.configDigest] = true;
         emit Contradicted(part.feedId, post.round, post.answer, proven, post.signers);
     }
 
     function _choose(bytes32 feedId, Feed storage feed, bytes32 configDigest) private {
-        if (thresholdOf(configDigest) == 0) revert UnknownConfig(configDigest);
+        address pointer = _pointerOf(configDigest);
+        if (pointer == address(0)) revert UnknownConfig(configDigest);
         if (_contradicted[feedId][configDigest]) revert ConfigContradicted(feedId, configDigest);
         feed.config = configDigest;
-        feed.state.contradicted = false;
+        (feed.head.signers, feed.head.contradicted) = (pointer, false);
         emit ConfigChosen(feedId, configDigest);
     }
 

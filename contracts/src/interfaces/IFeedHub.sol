@@ -68,14 +68,6 @@ struct FeedState {
     bool sourced;
 }
 
-/// @notice A price as APRO's readers expect it.
-struct Price {
-    uint192 value;
-    int8 decimal;
-    uint32 observeAt;
-    uint32 expireAt;
-}
-
 /// @title Answers of models as data feeds
 /// @notice Anybody posts reports; a report carries everything that decides whether it is accepted. A round has one
 /// answer for ever; its level only rises. There is no administrator, no pause and no upgrade.
@@ -172,14 +164,10 @@ interface IFeedHub is IVerifierProxy {
     error NoData(bytes32 feedId);
     /// @notice A read must name a level.
     error LevelMissing();
-    /// @notice The newest answer is older than the caller accepts; its age in seconds.
-    error TooOldToRead(uint256 age);
     /// @notice The model was revoked, or its verifier stopped.
     error FeedStopped(bytes32 feedId);
     /// @notice A proof contradicted the feed's signers.
     error FeedContradicted(bytes32 feedId);
-    /// @notice The answer is negative, which this reader cannot express.
-    error NegativeAnswer(int192 answer);
 
     /// @notice Make a set of signers available to feeds. Open to everyone; nothing happens if it exists.
     /// @param signers Ascending addresses.
@@ -212,14 +200,11 @@ interface IFeedHub is IVerifierProxy {
     /// @param feedId The feed.
     function configOf(bytes32 feedId) external view returns (bytes32 configDigest);
 
-    /// @notice The threshold of a config; zero if nobody has set it.
+    /// @notice A config; empty, with the threshold zero, if nobody has set it.
     /// @param configDigest The config.
-    function thresholdOf(bytes32 configDigest) external view returns (uint8 threshold);
-
-    /// @notice Whether an account is one of a config's signers.
-    /// @param configDigest The config.
-    /// @param account The account.
-    function isSigner(bytes32 configDigest, address account) external view returns (bool);
+    /// @return signers Ascending addresses.
+    /// @return threshold How many of them must sign.
+    function signersOf(bytes32 configDigest) external view returns (address[] memory signers, uint8 threshold);
 
     /// @notice What changes about a feed; zeros if there is none.
     /// @param feedId The feed.
@@ -255,15 +240,6 @@ interface IFeedHub is IVerifierProxy {
     /// @param round The round that the caller needs: at / tick for a time. One answer exists for it, whoever posts it.
     /// @param least The level that the caller needs.
     function requireAt(bytes32 feedId, uint40 round, Level least) external view returns (int192 answer);
-
-    /// @notice The newest proven answer, for consumers of APRO's reader; of any age.
-    /// @param feedId The feed.
-    function getPriceUnsafe(bytes32 feedId) external view returns (Price memory price);
-
-    /// @notice The same; reverts with TooOldToRead if it is older than the caller accepts.
-    /// @param feedId The feed.
-    /// @param age The most seconds since its observation.
-    function getPriceNoOlderThan(bytes32 feedId, uint256 age) external view returns (Price memory price);
 
     /// @notice The listings of models.
     function REGISTRY() external view returns (IModelRegistry);

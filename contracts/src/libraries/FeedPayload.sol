@@ -54,20 +54,20 @@ library FeedPayload {
         if (payload.length < LEAST) revert NonCanonicalPayload();
         uint256 count = uint256(_word(payload, RS));
         if (count > MAX_SIGNATURES) revert NonCanonicalPayload();
-        uint256 ss = RS + 0x20 + 0x20 * count;
-        part.signatures = count;
-        part.inputs = ss + 0x20 + 0x20 * count;
-        part.outputs = _after(payload, part.inputs, 0);
-        part.proof = _after(payload, part.outputs, 5);
-        if (_after(payload, part.proof, 0) != payload.length) revert NonCanonicalPayload();
-        part.rawVs = _word(payload, 0xc0);
-        bool same = uint256(_word(payload, 0x60)) == HEADS && uint256(_word(payload, HEADS)) == REPORT_SIZE
-            && uint256(_word(payload, 0x80)) == RS && uint256(_word(payload, 0xa0)) == ss
-            && uint256(_word(payload, ss)) == count && uint256(_word(payload, 0x100)) == part.inputs
-            && uint256(_word(payload, 0x120)) == part.outputs && uint256(_word(payload, 0x140)) == part.proof
-            && part.rawVs << (8 * count) == 0 && _isPadded(payload, part.inputs) && _isPadded(payload, part.proof)
-            && (_word(payload, part.outputs) == 0) == (_word(payload, part.proof) == 0);
-        if (!same) revert NonCanonicalPayload();
+        unchecked {
+            uint256 ss = RS + 0x20 + 0x20 * count;
+            part.signatures = count;
+            part.inputs = ss + 0x20 + 0x20 * count;
+            part.outputs = _after(payload, part.inputs, 0);
+            part.proof = _after(payload, part.outputs, 5);
+            part.rawVs = _word(payload, 0xc0);
+            bool same = _after(payload, part.proof, 0) == payload.length && _is(payload, 0x60, HEADS)
+                && _is(payload, HEADS, REPORT_SIZE) && _is(payload, 0x80, RS) && _is(payload, 0xa0, ss)
+                && _is(payload, ss, count) && _is(payload, 0x100, part.inputs) && _is(payload, 0x120, part.outputs)
+                && _is(payload, 0x140, part.proof) && part.rawVs << (8 * count) == 0 && _isPadded(payload, part.inputs)
+                && _isPadded(payload, part.proof) && _is(payload, part.outputs, 0) == _is(payload, part.proof, 0);
+            if (!same) revert NonCanonicalPayload();
+        }
         part.configDigest = _word(payload, 0);
         part.round = uint256(_word(payload, 0x20));
         part.extra = _word(payload, 0x40);
@@ -93,9 +93,11 @@ library FeedPayload {
         pure
         returns (uint8 bit, bytes32 r, bytes32 s)
     {
-        r = _word(payload, RS + 0x20 + 0x20 * index);
-        s = _word(payload, RS + 0x40 + 0x20 * (part.signatures + index));
-        bit = uint8(part.rawVs[index]);
+        unchecked {
+            r = _word(payload, RS + 0x20 + 0x20 * index);
+            s = _word(payload, RS + 0x40 + 0x20 * (part.signatures + index));
+            bit = uint8(uint256(part.rawVs) >> (248 - 8 * index));
+        }
     }
 
     /// @notice The packed inputs.
@@ -127,21 +129,28 @@ library FeedPayload {
         return keccak256(abi.encode("zkinfer.feed.1", part.feedId, round, uint40(part.observedAt), part.sourceDigest));
     }
 
-    /// @dev Where the tail at `place` ends, as elements of 2^unit bytes. The length is bounded before it is added, so that
-    /// nothing overflows, and the end is inside the payload or is refused.
+    /// @dev Where the tail at `place` ends, as elements of 2^unit bytes. The place and the length are bounded by the
+    /// payload's length, and that by the gas for calldata, before they are added: nothing overflows.
     function _after(bytes calldata payload, uint256 place, uint256 unit) private pure returns (uint256) {
-        if (place + 0x20 > payload.length) revert NonCanonicalPayload();
-        uint256 length = uint256(_word(payload, place));
-        if (length > payload.length) revert NonCanonicalPayload();
-        return place + 0x20 + (((length << unit) + 0x1f) & ~uint256(0x1f));
+        unchecked {
+            if (place + 0x20 > payload.length) revert NonCanonicalPayload();
+            uint256 length = uint256(_word(payload, place));
+            if (length > payload.length) revert NonCanonicalPayload();
+            return place + 0x20 + (((length << unit) + 0x1f) & ~uint256(0x1f));
+        }
     }
 
-    /// @dev Whether the bytes between a tail's content and the next word are zero.
+    /// @dev Whether the bytes between a tail's content and the next word are zero; its length was bounded before.
     function _isPadded(bytes calldata payload, uint256 place) private pure returns (bool) {
-        uint256 length = uint256(_word(payload, place));
-        uint256 rest = length & 0x1f;
-        if (rest == 0) return true;
-        return uint256(_word(payload, place + 0x20 + length - rest)) << (8 * rest) == 0;
+        unchecked {
+            uint256 length = uint256(_word(payload, place));
+            uint256 rest = length & 0x1f;
+            return rest == 0 || uint256(_word(payload, place + 0x20 + length - rest)) << (8 * rest) == 0;
+        }
+    }
+
+    function _is(bytes calldata payload, uint256 place, uint256 value) private pure returns (bool) {
+        return uint256(_word(payload, place)) == value;
     }
 
     function _word(bytes calldata payload, uint256 place) private pure returns (bytes32 word) {

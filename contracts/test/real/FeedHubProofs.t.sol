@@ -9,6 +9,7 @@ import {Registration} from "../../src/interfaces/IModelRegistry.sol";
 import {Layout, Visibility} from "../../src/libraries/StatementLayout.sol";
 import {EmergencyStop} from "../../src/verifiers/EmergencyStop.sol";
 import {VerifierRouter} from "../../src/verifiers/VerifierRouter.sol";
+import {FeedVectors} from "../support/FeedVectors.sol";
 import {Test} from "../support/Test.sol";
 
 /// @notice The hub with proofs of the engine, and payloads that Python signed and encoded.
@@ -88,6 +89,42 @@ contract FeedHubProofsTest is Test {
         hub.verify(good, "");
     }
 
+    /// @dev Of whole transactions with three signatures; nothing was read before, in the test's own transaction.
+    function test_verify_gasOfAnAttestedRound_isBelowTheLimit() external {
+        bytes memory posted = payload("attested");
+        hub.verify(posted, "");
+        vm.assertLe(snapshot("attested round", posted), 100_000);
+    }
+
+    function test_verify_gasOfAProvenRound_isBelowTheLimit() external {
+        bytes memory posted = payload("proven");
+        hub.verify(posted, "");
+        vm.assertLe(snapshot("proven round", posted), 420_000);
+    }
+
+    function test_requireRound_gas_isRecorded() external {
+        hub.verify(payload("proven"), "");
+        this.readCold(Level.Attested, "read, attested");
+        this.readCold(Level.Proven, "read, proven");
+    }
+
+    function readCold(Level level, string calldata name) external {
+        address[5] memory used =
+            [address(hub), address(hub.REGISTRY()), address(router), address(stop), address(verifier)];
+        for (uint256 i = 0; i < 5; ++i) {
+            vm.cool(used[i]);
+        }
+        hub.requireRound(feedId, round, level);
+        vm.snapshotGasLastCall("feeds", name);
+    }
+
+    /// @dev The gas of the last call as a transaction; recorded.
+    function snapshot(string memory name, bytes memory posted) private returns (uint256 gas_) {
+        gas_ = vm.snapshotGasLastCall("feeds", string.concat(name, ", call"))
+            + intrinsic(abi.encodeCall(hub.verify, (posted, "")));
+        vm.snapshotValue("feeds", string.concat(name, ", transaction"), gas_);
+    }
+
     function deployOn(VerifierRouter routes) private returns (FeedHub made) {
         ModelRegistry registry = new ModelRegistry(routes, true);
         Registration memory declared = Registration({
@@ -113,22 +150,7 @@ contract FeedHubProofsTest is Test {
     }
 
     function spec() private view returns (Spec memory) {
-        return Spec({
-            listing: vm.parseJsonBytes32(json, ".spec.listing"),
-            recipe: vm.parseJsonBytes32(json, ".spec.recipe"),
-            owner: vm.parseJsonAddress(json, ".spec.owner"),
-            source: vm.parseJsonAddress(json, ".spec.source"),
-            output: uint24(number(".spec.output")),
-            scale: uint8(number(".spec.scale")),
-            decimals: uint8(number(".spec.decimals")),
-            least: int192(vm.parseJsonInt(json, ".spec.least")),
-            most: int192(vm.parseJsonInt(json, ".spec.most")),
-            tolerance: uint64(number(".spec.tolerance")),
-            tick: uint32(number(".spec.tick")),
-            heartbeat: uint32(number(".spec.heartbeat")),
-            maxAge: uint32(number(".spec.maxAge")),
-            description: vm.parseJsonString(json, ".spec.description")
-        });
+        return FeedVectors.read(vm, json, ".spec");
     }
 
     function signers() private view returns (address[] memory accounts) {

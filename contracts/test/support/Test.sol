@@ -36,6 +36,7 @@ interface Vm {
     function assume(bool condition) external pure;
     function chainId(uint256 id) external;
     function clearMockedCalls() external;
+    function cool(address account) external;
     function deal(address account, uint256 balance) external;
     function etch(address target, bytes calldata code) external;
     function expectEmit(address emitter) external;
@@ -106,6 +107,14 @@ abstract contract Test {
 
     function vectors(string memory path) internal view returns (string memory) {
         return vm.readFile(string.concat("../tests/vectors/chain/", path, ".json"));
+    }
+
+    /// @dev What a transaction costs before it runs.
+    function intrinsic(bytes memory data) internal pure returns (uint256 gas_) {
+        gas_ = 21_000;
+        for (uint256 i = 0; i < data.length; ++i) {
+            gas_ += data[i] == 0 ? 4 : 16;
+        }
     }
 
     function wordsOf(bytes memory packed) internal pure returns (bytes32[] memory words) {

@@ -318,14 +318,6 @@ contract AshlarVerifierTest is AshlarProofs {
         }
     }
 
-    /// @dev What a transaction costs before it runs.
-    function intrinsic(bytes memory data) private pure returns (uint256 gas_) {
-        gas_ = 21_000;
-        for (uint256 i = 0; i < data.length; ++i) {
-            gas_ += data[i] == 0 ? 4 : 16;
-        }
-    }
-
     function withOutput(uint256 place, int256 value) private view returns (Statement memory bad) {
         bad = statement;
         bad.outputs = copyOf(bad.outputs);

@@ -4,8 +4,10 @@ pragma solidity ^0.8.24;
 import {FeedHub} from "../../src/feeds/FeedHub.sol";
 import {IFeedHub, Spec} from "../../src/interfaces/IFeedHub.sol";
 import {IModelRegistry} from "../../src/interfaces/IModelRegistry.sol";
+import {FeedSpecs} from "../../src/libraries/FeedSpecs.sol";
 import {Visibility} from "../../src/libraries/StatementLayout.sol";
-import {Feeds} from "../support/Feeds.sol";
+import {FeedVectors} from "../support/FeedVectors.sol";
+import {Draft, Feeds} from "../support/Feeds.sol";
 
 /// @notice Configs, and the creation of feeds.
 contract FeedCreationTest is Feeds {
@@ -15,9 +17,8 @@ contract FeedCreationTest is Feeds {
         vm.expectEmit(address(hub));
         emit IFeedHub.ConfigSet(digest, signers, 2);
         vm.assertEq(hub.configure(signers, 2), digest);
-        vm.assertEq(hub.thresholdOf(digest), 2);
-        vm.assertTrue(hub.isSigner(digest, signers[1]));
-        vm.assertFalse(hub.isSigner(digest, vm.addr(keys[2])));
+        (address[] memory found, uint8 threshold) = hub.signersOf(digest);
+        vm.assertEq(keccak256(abi.encode(found, threshold)), keccak256(abi.encode(signers, uint8(2))));
         vm.recordLogs();
         vm.assertEq(hub.configure(signers, 2), digest); // again
         vm.assertEq(vm.getRecordedLogs().length, 0);
@@ -50,6 +51,20 @@ contract FeedCreationTest is Feeds {
         vm.assertEq(feedId, bytes32((uint256(3) << 240) | (hash & ((1 << 240) - 1))));
         vm.assertEq(keccak256(abi.encode(hub.specOf(feedId))), keccak256(abi.encode(wanted)));
         vm.assertEq(hub.configOf(feedId), config);
+    }
+
+    function idOf(Spec calldata wanted) external pure returns (bytes32) {
+        return FeedSpecs.id(wanted);
+    }
+
+    function test_id_vectors_agreeWithPython() external view {
+        string memory json = vm.readFile("../tests/vectors/feeds.json");
+        for (uint256 i = 0; i < 4; ++i) {
+            string memory path = string.concat(".specs[", vm.toString(i), "]");
+            vm.assertEq(
+                this.idOf(FeedVectors.read(vm, json, path)), vm.parseJsonBytes32(json, string.concat(path, ".feedId"))
+            );
+        }
     }
 
     /// @dev On every chain, and every hub.
@@ -161,6 +176,19 @@ contract FeedCreationTest is Feeds {
         vm.expectRevert(abi.encodeWithSelector(IFeedHub.UnknownConfig.selector, unknown));
         hub.choose(feedId, unknown);
         vm.stopPrank();
+    }
+
+    function test_signersOf_unknownConfig_isEmpty() external view {
+        (address[] memory found, uint8 threshold) = hub.signersOf(feedId);
+        vm.assertEq(found.length, 0);
+        vm.assertEq(threshold, 0);
+    }
+
+    /// @dev The same signers with another threshold are another config.
+    function test_verify_configOfTheSameSigners_isRefused() external {
+        Draft memory made = attested(NOW, ANSWER);
+        made.config = hub.configure(addressesOf(keys), 2);
+        refuses(made, abi.encodeWithSelector(IFeedHub.WrongConfig.selector, config, made.config));
     }
 
     function test_specOf_unknownFeed_isRefused() external {

@@ -2,7 +2,7 @@
 pragma solidity ^0.8.24;
 
 import {FeedFace} from "../../src/feeds/FeedFace.sol";
-import {IFeedHub, Level, Price} from "../../src/interfaces/IFeedHub.sol";
+import {IFeedHub, Level} from "../../src/interfaces/IFeedHub.sol";
 import {Feeds} from "../support/Feeds.sol";
 
 /// @notice Reads, of the hub and of the faces of one feed.
@@ -100,32 +100,6 @@ contract FeedFaceTest is Feeds {
         hub.requireAt(feedId, ROUND, Level.None);
         vm.expectRevert(abi.encodeWithSelector(IFeedHub.UnknownFeed.selector, config));
         hub.requireAt(config, ROUND, Level.Attested);
-    }
-
-    function test_getPrice_proven_only() external {
-        post(attested(NOW, ANSWER));
-        vm.expectRevert(error_(IFeedHub.NoData.selector));
-        hub.getPriceUnsafe(feedId);
-        post(proven(NOW));
-        Price memory price = hub.getPriceUnsafe(feedId);
-        vm.assertEq(uint256(price.value), uint256(ANSWER));
-        vm.assertEq(int256(price.decimal), 1);
-        vm.assertEq(price.observeAt, NOW);
-        vm.assertEq(price.expireAt, NOW + MAX_AGE);
-    }
-
-    function test_getPrice_negative_isRefused() external {
-        post(provenOutput(NOW, -1, 0));
-        vm.expectRevert(abi.encodeWithSelector(IFeedHub.NegativeAnswer.selector, int192(-1)));
-        hub.getPriceUnsafe(feedId);
-    }
-
-    function test_getPriceNoOlderThan_older_isRefused() external {
-        post(proven(NOW));
-        vm.warp(NOW + 30);
-        hub.getPriceNoOlderThan(feedId, 30);
-        vm.expectRevert(abi.encodeWithSelector(IFeedHub.TooOldToRead.selector, 30));
-        hub.getPriceNoOlderThan(feedId, 29);
     }
 
     /// @dev What is on record as proven is not returned as a report either.

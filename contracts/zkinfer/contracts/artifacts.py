@@ -16,13 +16,17 @@ from zkinfer.contracts.errors import ArtifactError, CodeMismatchError
 from zkinfer.contracts.identifiers import keccak256
 
 ContractName = Literal[
+    "AggregatorSource",
+    "AproDoor",
     "AshlarVerifier",
+    "CreDoor",
     "DigitLock",
     "ERC7992Adapter",
     "ERC8004Validator",
     "EmergencyStop",
     "FeedFace",
     "FeedHub",
+    "FeedProxy",
     "Halo2VerifierReusable",
     "InferenceLedger",
     "LedgerResolver",

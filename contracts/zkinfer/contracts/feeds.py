@@ -1,20 +1,22 @@
-"""Clients of the hub of data feeds, and of the faces through which contracts read one feed."""
+"""Client of the hub of data feeds of one deployment."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from zkinfer.contracts.abi import creation_code, hex_to_bytes
-from zkinfer.contracts.deploy import Part, create_missing
+from zkinfer.contracts.abi import hex_to_bytes
 from zkinfer.contracts.errors import FeedContradictedError, TransactionFailedError
-from zkinfer.contracts.feed_formats import NO_CONFIG, FeedSpec, Level, feed_id
+from zkinfer.contracts.feed_formats import NO_CONFIG, FeedSpec, Level, SignerConfig, feed_id
+from zkinfer.contracts.feed_parts import deploy_face
+
+__all__ = ["FeedHub", "FeedRound", "FeedState", "deploy_face"]
 
 if TYPE_CHECKING:
     from web3.types import TxReceipt
 
     from zkinfer.contracts.chain import Chain
-    from zkinfer.contracts.feed_formats import FeedPayload, SignerConfig
+    from zkinfer.contracts.feed_formats import FeedPayload
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class FeedHub:
     def configure(self, config: SignerConfig) -> str:
         """Make a set of signers available to feeds, unless it is; returns its digest."""
         self._chain.ensure(
-            lambda: self.threshold_of(config.digest) > 0,
+            lambda: self.signers_of(config.digest) is not None,
             lambda: self._write("configure", list(config.signers), config.threshold),
         )
         return config.digest
@@ -113,9 +115,10 @@ class FeedHub:
         """The digest of a feed's signers; zero if there is no feed, or it has an on-chain source."""
         return "0x" + bytes(self._read("configOf", feed)).hex()
 
-    def threshold_of(self, config_digest: str) -> int:
-        """How many signers of a config must sign; 0 if nobody has set it."""
-        return int(self._read("thresholdOf", config_digest))
+    def signers_of(self, config_digest: str) -> SignerConfig | None:
+        """A config; None if nobody has set it."""
+        signers, threshold = self._read("signersOf", config_digest)
+        return SignerConfig(tuple(signers), threshold) if threshold else None
 
     def state_of(self, feed: str) -> FeedState:
         """What changes about a feed; zeros if there is none."""
@@ -164,21 +167,3 @@ class FeedHub:
 
     def _write(self, name: str, *arguments: object, gas: int | None = None) -> TxReceipt | None:
         return self._chain.write("FeedHub", self.address, name, *arguments, gas=gas)
-
-
-def face_of(hub: str, feed: str, level: Level) -> Part:
-    """The contract through which others read one feed of a hub at one level, with the address that follows."""
-    arguments = (hub, hex_to_bytes(feed), int(level))
-    return Part("FeedFace", creation_code("FeedFace", arguments), bytes(32), "FeedFace")
-
-
-def deploy_face(chain: Chain, hub: str, feed: str, level: Level) -> str:
-    """Create the face of a feed, unless it exists; returns its address.
-
-    Anybody may create it: the address is a hash of hub, feed and level.
-
-    Raises ChainError if the hub has no such feed, or the chain has no deployment.
-    """
-    part = face_of(hub, feed, level)
-    create_missing(chain, [part], lambda *_: None)
-    return part.address

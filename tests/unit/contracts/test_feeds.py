@@ -7,12 +7,15 @@ from tests.vectors.make_feeds import config
 
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.errors import FeedContradictedError, RevertedError
-from zkinfer.contracts.feed_formats import NO_CONFIG, Level, feed_id
-from zkinfer.contracts.feeds import FeedHub, FeedRound, FeedState, deploy_face, face_of
+from zkinfer.contracts.feed_formats import NO_CONFIG, Level, feed_id, proof_context
+from zkinfer.contracts.feed_parts import face_of
+from zkinfer.contracts.feeds import FeedHub, FeedRound, FeedState, deploy_face
 from zkinfer.contracts.registry import EmergencyStop, Registry
 from zkinfer.contracts.signers import unsafe_dev_account
 
 SIGNERS = config(5, THRESHOLD)
+GAS = 5_000_000
+MOST_ATTESTED, MOST_BESIDE_THE_PROOF = 120_000, 110_000
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,8 @@ def later(chain, seconds):
 def test_feed_is_what_was_created(hub, spec, feed_of):
     assert feed_of == feed_id(spec)
     assert hub.spec_of(feed_of) == spec
-    assert (hub.config_of(feed_of), hub.threshold_of(SIGNERS.digest)) == (SIGNERS.digest, THRESHOLD)
+    assert (hub.config_of(feed_of), hub.signers_of(SIGNERS.digest)) == (SIGNERS.digest, SIGNERS)
+    assert hub.signers_of(NO_CONFIG) is None
     assert hub.state_of(feed_of) == FeedState(0, 0, 0, contradicted=False, sourced=False)
     assert hub.latest(feed_of, Level.ATTESTED) is None
 
@@ -139,6 +143,26 @@ def test_other_signers_open_a_contradicted_feed(hub, feed_of, maker, now):
     hub.configure(other)
     assert hub.choose(feed_of, other.digest) is not None
     assert not hub.is_contradicted(feed_of)
+
+
+def test_gas_of_rounds_is_below_the_limits(chain, book, hub, feed_of, maker, now):
+    attested = hub.verify(maker.payload(now), gas=GAS)["gasUsed"]
+    later(chain, maker.spec.tick)
+    payload = maker.payload(chain.time(), proven=True)
+    proven = hub.verify(payload, gas=GAS)["gasUsed"]
+    program = chain.read(
+        "ModelRegistry", book.addresses["ModelRegistry"], "programOf", bytes.fromhex(maker.spec.listing[2:])
+    )
+    statement = (
+        bytes.fromhex(proof_context(payload.request_id)[2:]),
+        payload.inputs,
+        list(payload.outputs),
+        payload.proof,
+    )
+    alone = (program[6], program[4], program[3], *statement)
+    verified = chain.write("AshlarVerifier", book.addresses["AshlarVerifier"], "verify", *alone, gas=GAS)["gasUsed"]
+    assert attested <= MOST_ATTESTED
+    assert proven - verified <= MOST_BESIDE_THE_PROOF
 
 
 def test_feed_of_another_owner_is_refused(hub, spec):
