@@ -386,7 +386,7 @@ def reader(home, digits, tmp_path):
 
 @pytest.mark.slow
 def test_console_lines_of_the_page_succeed(reader):
-    lines = block_of_the_page("zkinfer chain deploy")
+    lines = [*block_of_the_page("zkinfer chain deploy"), *block_of_the_page("zkinfer chain register digits.circuit")]
     assert "recorded" in reader(lines)
     again = reader([line for line in lines if line.startswith(("zkinfer chain d", "zkinfer chain p"))])
     assert "already deployed" in again

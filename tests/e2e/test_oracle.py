@@ -1,11 +1,16 @@
 """A feed from the command line, from a circuit and a file of prices to an audit."""
 
+import os
+import re
 import shutil
 import signal
+import subprocess
+import sys
 
 import pytest
 from tests.e2e.shell import Shell
 from tests.e2e.test_chain import EMBEDDED, Chain
+from tests.paths import PROGRAM, ROOT
 from tests.unit.oracle import volatility
 
 from zkinfer.contracts.feed_formats import FeedPayload, Level
@@ -13,6 +18,8 @@ from zkinfer.contracts.signers import DEV_CHAINS, unsafe_dev_account
 from zkinfer.oracle.specs import read_feed
 
 pytestmark = pytest.mark.slow
+PAGE = (ROOT / "docs/start/oracle-operator.md").read_text(encoding="utf-8")
+README = (volatility.EXAMPLE / "README.md").read_text(encoding="utf-8")
 OWNER = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
 PAYS, STRANGER = ("--unsafe-dev-account", "0"), ("--unsafe-dev-account", "7")
 SIGNERS = ",".join(unsafe_dev_account(number, DEV_CHAINS[0]).address for number in (1, 2, 3))
@@ -152,7 +159,7 @@ def test_audit_derives_the_round_again(operator, posted):
 
 
 def test_audit_shows_a_table(operator, posted):
-    outcome = operator("audit", "--feed", posted.report.feed_id, *AUDIT, DEV_SETUP, "--round", posted.round)
+    outcome = operator("audit", "--feed", "vol.feed.json", *AUDIT, DEV_SETUP, "--round", posted.round)
     assert "1 of 1 reports hold" in outcome.stdout
 
 
@@ -178,3 +185,48 @@ def test_audit_of_another_model_fails(operator, posted, tmp_path):
     (tmp_path / "other.onnx").write_bytes(volatility.MODEL.read_bytes() + b"\0\0")
     changed = ("--model", tmp_path / "other.onnx", *AUDIT[2:])
     operator("audit", "--feed", posted.report.feed_id, *changed, DEV_SETUP, status=1)
+
+
+def console(text):
+    return [
+        line
+        for block in re.findall(r"^```console\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+        for line in block.splitlines()
+    ]
+
+
+def test_lines_of_the_page_lead_from_a_model_to_an_audit(run_folder, tmp_path):
+    volatility.circuit_in(run_folder)  # skips without the engine's core
+    shutil.copytree(volatility.EXAMPLE, tmp_path / "my-demo", ignore=shutil.ignore_patterns("__pycache__"))
+    shell = Shell(volatility.home_in(tmp_path).root, tmp_path / "my-demo")
+    chain = Chain(shell, *EMBEDDED)
+    try:
+        lines = [line for line in console(PAGE) if "digits" not in line and "request" not in line]
+        path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
+        environment = {**shell.environment, "PATH": path, "ZKINFER_RPC_URL": chain.start["rpc"]}
+        done = subprocess.run(
+            ["bash", "-ec", "\n".join(line for line in lines if "withdraw" not in line)],
+            cwd=shell.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=400,
+        )
+    finally:
+        chain.end(signal.SIGTERM)
+    assert done.returncode == 0, done.stderr
+    assert "1 of 1 reports hold" in done.stdout
+
+
+def test_figures_of_the_examples_readme_are_measured(tmp_path):
+    (line,) = console(README)
+    words = line.replace("python", sys.executable, 1).split()
+    environment = {**os.environ, "ZKINFER_HOME": str(tmp_path)}
+    done = subprocess.run(
+        words, cwd=volatility.EXAMPLE, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    bits, width, error = re.search(r"2\^(\d+), (\d) bytes.*?at most ([\d.]+)", done.stdout, re.DOTALL).groups()
+    assert f"{bits} fractional bits in {('', 'one', 'two')[int(width)]} bytes" in README.replace("\n", " ")
+    assert f"off by at most {error} on" in README.replace("\n", " ")

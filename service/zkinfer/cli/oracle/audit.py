@@ -25,10 +25,27 @@ if TYPE_CHECKING:
     from zkinfer.oracle.audit import Auditor, RoundVerdict
 
 
+def parse_feed(text: object) -> str:
+    """A feed's id, also from the path of its file; raises typer.BadParameter for anything else."""
+    path = Path(str(text))
+    if not path.is_file():
+        return parse_word(text)
+    from zkinfer.circuits.errors import InputError
+    from zkinfer.oracle.specs import read_feed
+
+    try:
+        return read_feed(path).id
+    except InputError as err:
+        raise typer.BadParameter(str(err)) from err
+
+
 @expand_options
 def audit_command(
     feed: Annotated[
-        str, typer.Option(parser=parse_word, metavar="ID", help="The feed's id, 0x0003...", show_default=False)
+        str,
+        typer.Option(
+            parser=parse_feed, metavar="ID|FEED.json", help="The feed's id, 0x0003..., or its file.", show_default=False
+        ),
     ],
     model: Annotated[Path, typer.Option(help="Your own copy of the ONNX file.", show_default=False)],
     circuit: Annotated[Path, typer.Option(help="The feed's circuit, as published; a folder.", show_default=False)],
