@@ -83,6 +83,11 @@ class Maker:
     prove: Prove
     count: int = THRESHOLD
 
+    @property
+    def feed(self) -> str:
+        """The id of the feed."""
+        return feed_id(self.spec)
+
     def payload(self, observed_at: int, answer: int = 900, *, proven: bool = False) -> FeedPayload:
         """The payload of a round with this answer; the proof, if there is one, is of the true answer."""
         unsigned = self._unsigned(observed_at, answer, proven=proven)
