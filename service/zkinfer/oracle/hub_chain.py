@@ -8,7 +8,7 @@ from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.errors import ChainError, TransactionFailedError
 from zkinfer.contracts.feed_formats import FeedPayload, Level
 from zkinfer.contracts.feeds import FeedHub
-from zkinfer.contracts.rpc import connect, rpc_errors
+from zkinfer.contracts.rpc import connect
 from zkinfer.contracts.signers import load_keystore
 from zkinfer.contracts.transactions import Limits
 from zkinfer.oracle.errors import FeedsFileError
@@ -34,6 +34,9 @@ class HubChain:
         limits: of fees and time.
         confirmations: after which a round is final.
         min_balance: below which the operator is alerted, in wei.
+
+    Attributes:
+        reader: the chain, for reading.
     """
 
     def __init__(
@@ -51,15 +54,14 @@ class HubChain:
         self.confirmations = confirmations
         self.min_balance = min_balance
         self.account = "" if signer is None else str(signer.address).lower()
-        self._web3 = web3
-        self._reader = Chain(web3)
-        self._hub = FeedHub(self._reader, hub)
+        self.reader = Chain(web3)
+        self._hub = FeedHub(self.reader, hub)
         self._poster = FeedHub(Chain(web3, signer, limits), hub)
 
     @property
     def id(self) -> int:
         """The chain id; raises RpcError the first time, if the node does not answer."""
-        return self._reader.id
+        return self.reader.id
 
     @property
     def posts(self) -> bool:
@@ -68,16 +70,15 @@ class HubChain:
 
     def height(self) -> int:
         """The number of the latest block."""
-        with rpc_errors(self._web3):
-            return int(self._web3.eth.block_number)
+        return self.reader.height()
 
     def time(self) -> int:
         """The time of the latest block."""
-        return self._reader.time()
+        return self.reader.time()
 
     def balance(self) -> int:
         """Wei of the account; 0 without one."""
-        return self._reader.balance(self.account) if self.account else 0
+        return self.reader.balance(self.account) if self.account else 0
 
     def round_of(self, feed: str, number: int) -> FeedRound | None:
         """A round that the hub has."""

@@ -195,13 +195,14 @@ class FeedLoop:
         """Steps 4 and 5, for each round that lacks signatures."""
         for stored in self._store.rounds.in_state(self.feed.id, RoundState.OBSERVED):
             if self._complete(stored):
-                continue
+                return  # older ones have been given up
             if self._clock() > last_vote(self.feed.spec, stored.observed_at):
                 self._give_up(stored, "Too few signers have signed within the tick.")
             elif self._is_mine(stored) and self._clock() >= self._ask_again_at:
                 self._ask_again_at = self._clock() + max(self.feed.spec.tick / 5, 1.0)
                 self._ask_peers(stored)
-                self._complete(stored)
+                if self._complete(stored):
+                    return
 
     def _is_mine(self, stored: StoredRound) -> bool:
         if self.feed.owns(stored):
@@ -246,12 +247,13 @@ class FeedLoop:
         if self._has_arrived(stored):
             self._store.rounds.advance(stored.key, RoundState.SUPERSEDED, reason="Another operator has finished it.")
             return
-        detail = (self._peers.refusals(stored.key) if self._peers else "") or reason
-        self._store.rounds.advance(stored.key, RoundState.REFUSED, reason=detail)
+        refusals = self._peers.refusals(stored.key) if self._peers else ""
+        why = GapReason.PEERS_DISAGREE if refusals else GapReason.TOO_SLOW
+        self._store.rounds.advance(stored.key, RoundState.REFUSED, reason=refusals or reason)
         number = stored.key.number
-        self._store.gaps.note(self.feed.id, Gap(number, number, GapReason.PEERS_DISAGREE, detail))
-        if self.feed.owns(stored):
-            self._alerts.begin(AlertKind.PEERS_DISAGREE, self.feed.name, detail)
+        self._store.gaps.note(self.feed.id, Gap(number, number, why, refusals or reason))
+        if refusals:
+            self._alerts.begin(AlertKind.PEERS_DISAGREE, self.feed.name, refusals)
 
     def _has_arrived(self, stored: StoredRound) -> bool:
         for chain in self._chains:

@@ -13,11 +13,12 @@ from zkinfer.contracts.errors import SignerError
 from zkinfer.contracts.feed_formats import Level
 from zkinfer.contracts.signers import load_keystore
 from zkinfer.oracle.alerts import Alerts
-from zkinfer.oracle.errors import FeedsFileError
+from zkinfer.oracle.errors import FeedsFileError, SourceError
 from zkinfer.oracle.feed import Delivered, Feed
 from zkinfer.oracle.hub_chain import HubChain, open_chain
 from zkinfer.oracle.models import CircuitModel
 from zkinfer.oracle.peers import Peers
+from zkinfer.oracle.sources.aggregator import AggregatorSource, ChainAggregator
 from zkinfer.oracle.specs import FeedFile, read_feed
 from zkinfer.oracle.status import WatchedFeed
 from zkinfer.oracle.store import Store
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from zkinfer.circuits.home import Home
     from zkinfer.oracle.configuration import FeedPart, FeedsFile
     from zkinfer.oracle.models import Source
+    from zkinfer.oracle.observations import Observation
+    from zkinfer.oracle.recipes import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ def open_parts(file: FeedsFile, home: Home) -> Iterator[Parts]:
         chains = {name: open_chain(name, part, file) for name, part in file.chain.items()}
         files = {name: read_feed(file.path(part.spec)) for name, part in file.feed.items()}
         prover = Prover(home=home)
-        feeds = tuple(_feed(name, files[name], part, file, key, prover) for name, part in file.feed.items())
+        feeds = tuple(_feed(name, found, file, key=key, prover=prover, chains=chains) for name, found in files.items())
         _require_distinct(feeds)
         peers = _peers(file)
         if peers is not None:
@@ -104,19 +107,28 @@ def _key(file: FeedsFile) -> LocalAccount | None:
 
 
 def _feed(
-    name: str, found: FeedFile, part: FeedPart, file: FeedsFile, key: LocalAccount | None, prover: Prover
+    name: str,
+    found: FeedFile,
+    file: FeedsFile,
+    *,
+    key: LocalAccount | None,
+    prover: Prover,
+    chains: dict[str, HubChain],
 ) -> Feed:
+    part = file.feed[name]
     delivered = part.level
     if not found.spec.signed:
         if delivered == Delivered.ATTESTED:
-            raise FeedsFileError(f"feed.{name} has an on-chain source, so its rounds need proofs.", "Set level.")
+            raise FeedsFileError(f"feed.{name} has its inputs from a contract, and needs proofs.", "Change its level.")
         delivered = Delivered.PROVEN  # the hub takes no round of such a feed without its proof
     part.source.require_recipe(found.recipe)
+    if (part.source.aggregator is None) != found.spec.signed:
+        raise FeedsFileError(f"feed.{name} has another kind of source than its feed file says.", "Check source.")
     return Feed(
         name=name,
         spec=found.spec,
         config=found.config,
-        model=CircuitModel(found, Circuit.open(file.path(part.circuit)), _source(name, part, file), prover),
+        model=CircuitModel(found, Circuit.open(file.path(part.circuit)), _source(name, part, file, chains), prover),
         signer=_signer(name, found, key),
         address="" if key is None or not found.spec.signed else key.address.lower(),
         delivered=delivered,
@@ -125,10 +137,30 @@ def _feed(
     )
 
 
-def _source(name: str, part: FeedPart, file: FeedsFile) -> Source:
-    if part.source.aggregator is not None:
-        raise FeedsFileError(f"feed.{name}: sources on a chain are not supported yet.", "")
-    return part.source.open_document(file.folder)
+@dataclass(frozen=True, slots=True)
+class _SettledSource:
+    """A source on a chain that is read only once the chain has a block at or after the time: then nothing changes."""
+
+    source: AggregatorSource
+    chain: HubChain
+
+    def observe(self, recipe: Recipe, now: int) -> Observation:
+        """The series at a time; raises SourceError before there is such a block, and as `AggregatorSource.observe`."""
+        if self.chain.time() < now:
+            raise SourceError(f"{self.chain.name} has no block of {now} or later yet.", "It is asked again.")
+        return self.source.observe(recipe, now)
+
+
+def _source(name: str, part: FeedPart, file: FeedsFile, chains: dict[str, HubChain]) -> Source:
+    if part.source.aggregator is None:
+        return part.source.open_document(file.folder)
+    names = _chains(part, file)
+    if len(names) != 1:
+        raise FeedsFileError(
+            f"feed.{name} reads another feed, which differs between chains.", "Name its one chain in chains."
+        )
+    chain = chains[names[0]]
+    return _SettledSource(AggregatorSource(ChainAggregator(chain.reader, part.source.aggregator)), chain)
 
 
 def _signer(name: str, found: FeedFile, key: LocalAccount | None) -> LocalAccount | None:
