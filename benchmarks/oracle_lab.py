@@ -70,6 +70,10 @@ class Node:
         """Replace the last blocks by empty ones."""
         self.web3.provider.make_request("anvil_reorg", [depth, []])  # type: ignore[arg-type]
 
+    def spike(self) -> None:
+        """Make the next blocks expensive: the base fee falls by an eighth with each."""
+        self.web3.provider.make_request("anvil_setNextBlockBaseFeePerGas", [hex(300 * 10**9)])  # type: ignore[arg-type]
+
     def pause(self) -> None:
         """Stop answering; see `resume`."""
         self.process.send_signal(signal.SIGSTOP)
