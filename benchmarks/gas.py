@@ -2,6 +2,7 @@
 
     python benchmarks/gas.py            measures everything, a quarter of an hour
     python benchmarks/gas.py ashlar     only the part about Ashlar
+    python benchmarks/gas.py feeds      only the part about feeds
 
 Needs node, the npm packages of contracts/ (`make contracts`), and a file of the hermez ceremony in a folder of
 ZKINFER_SETUP_PATH, or in ../shared/srs beside the checkout. Every figure is the gas of a whole transaction, including
@@ -10,6 +11,7 @@ calldata and the base of 21,000.
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -17,7 +19,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from eth_account import Account
@@ -25,7 +27,7 @@ from web3 import HTTPProvider, Web3
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "contracts")]
-from benchmarks import gas_ashlar  # noqa: E402
+from benchmarks import gas_ashlar, gas_feeds  # noqa: E402
 from benchmarks.gas_ashlar import GAS, used  # noqa: E402
 
 import canary  # noqa: E402 - scripts beside the contracts, in no package
@@ -113,20 +115,40 @@ class Bench:
 
 
 def main() -> None:
-    """Measure, print and write."""
+    """Measure, print and write; parts that are not asked for stay as they are."""
+    page = sections(PAGE.read_text())
     with tempfile.TemporaryDirectory() as name:
-        scratch, before = Path(name), ""
-        if sys.argv[1:] == ["ashlar"]:
-            before = PAGE.read_text().split(gas_ashlar.INTRO.partition("\n\n")[0])[0]
-        else:
-            home = Home(scratch / "home", setup_search=canary.setup_folders())
-            circuit = digits_circuit(scratch, home)
+        for title in sys.argv[1:] or PARTS:
             for chain in anvil():
-                before = measure(Bench(chain, home, circuit))
-        for chain in anvil():
-            page = before + gas_ashlar.part(chain, scratch / "ashlar")
-    print(page)
-    PAGE.write_text(page)
+                page[title] = PARTS[title](chain, Path(name))
+    text = "".join(page[title] for title in PARTS)
+    print(text)
+    PAGE.write_text(text)
+
+
+def sections(text: str) -> dict[str, str]:
+    """The parts of the page by title; the first begins with the page's head."""
+    parts = re.split(r"(?=\n## (?:Ashlar|Feeds)\n)", text)
+    return dict(zip(PARTS, parts, strict=False))
+
+
+def ezkl_part(chain: Chain, scratch: Path) -> str:
+    """The head of the page, and the table about ezkl."""
+    home = Home(scratch / "home", setup_search=canary.setup_folders())
+    return measure(Bench(chain, home, digits_circuit(scratch, home)))
+
+
+def ashlar_part(chain: Chain, scratch: Path) -> str:
+    """The tables about Ashlar."""
+    return gas_ashlar.part(chain, scratch / "ashlar")
+
+
+def feeds_part(chain: Chain, _: Path) -> str:
+    """The table about feeds."""
+    return gas_feeds.part(chain)
+
+
+PARTS: Final = {"ezkl": ezkl_part, "ashlar": ashlar_part, "feeds": feeds_part}
 
 
 def anvil() -> Iterator[Chain]:
