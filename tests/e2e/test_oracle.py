@@ -6,14 +6,22 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 from tests.e2e.shell import Shell
 from tests.e2e.test_chain import EMBEDDED, Chain
+from tests.integration.test_oracle_sourced import ROUNDS, put_prices
 from tests.paths import PROGRAM, ROOT
 from tests.unit.oracle import volatility
+from tests.vectors.make_feeds import config, spec
 
-from zkinfer.contracts.feed_formats import FeedPayload, Level
+from zkinfer.contracts.address_book import read_book
+from zkinfer.contracts.chain import Chain as ContractChain
+from zkinfer.contracts.feed_formats import FeedPayload, Level, feed_id
+from zkinfer.contracts.feed_parts import deploy_face
+from zkinfer.contracts.feeds import FeedHub
+from zkinfer.contracts.rpc import connect
 from zkinfer.contracts.signers import DEV_CHAINS, unsafe_dev_account
 from zkinfer.oracle.specs import read_feed
 
@@ -185,6 +193,40 @@ def test_audit_of_another_model_fails(operator, posted, tmp_path):
     (tmp_path / "other.onnx").write_bytes(volatility.MODEL.read_bytes() + b"\0\0")
     changed = ("--model", tmp_path / "other.onnx", *AUDIT[2:])
     operator("audit", "--feed", posted.report.feed_id, *changed, DEV_SETUP, status=1)
+
+
+@pytest.fixture(scope="module")
+def prices(operator, feed):
+    """The address of a face of a price feed on the chain, with a round for each of the last seconds."""
+    web3 = connect(operator.chain.start["rpc"])
+    chain = ContractChain(web3, unsafe_dev_account(0, ContractChain(web3).id))
+    book = read_book(operator.shell.home / "deployments" / f"{chain.id}.json")
+    hub = FeedHub(chain, book.addresses["FeedHub"])
+    listing = read_feed(feed).spec.listing
+    about = spec(listing=listing, owner=chain.address, tick=1, heartbeat=1, scale=0, most=10**12)
+    hub.create(about, hub.configure(config()))
+    now = int(time.time())
+    put_prices(chain, hub, about, range(now // 60 * 60 - ROUNDS, now))
+    return deploy_face(chain, hub.address, feed_id(about), Level.ATTESTED)
+
+
+def test_feed_from_another_feed_needs_no_signers(operator, prices):
+    for name, address in (("chain", prices), ("other", OWNER)):
+        text = f'aggregator = "{address}"\nform = "return"\n'
+        (operator.shell.folder / f"{name}.toml").write_text(text)
+    source = ("--circuit", "vol.circuit", "--source", "chain.toml")
+    operator("init", *source, "--owner", OWNER, "--out", "chain.feed.json")
+    assert "Give --source" in operator("create", "chain.feed.json", *PAYS, status=1).sentence
+    assert (
+        "source would be" in operator("create", "chain.feed.json", "--source", "other.toml", *PAYS, status=1).sentence
+    )
+    operator("create", "chain.feed.json", "--source", "chain.toml", *PAYS)
+    operator("report", "chain.feed.json", *source, "--out", "chain.bin")
+    document = operator("post", "chain.bin", *STRANGER, "--json").document
+    assert document["reports"][0]["signatures"] == 0
+    outcome = operator("audit", "--feed", "chain.feed.json", *AUDIT, DEV_SETUP, "--json")
+    (found,) = outcome.document["rounds"]
+    assert (found["holds"], found["proof"]) == (True, "valid")
 
 
 def console(text):

@@ -11,7 +11,7 @@ from eth_abi.exceptions import DecodingError
 from zkinfer.contracts.abi import function_named, signature_of
 from zkinfer.contracts.artifacts import load
 from zkinfer.contracts.errors import FeedFormatError, RpcError
-from zkinfer.contracts.feed_formats import FeedPayload, Level, SignerConfig
+from zkinfer.contracts.feed_formats import FeedPayload, Level
 from zkinfer.contracts.identifiers import keccak256
 
 if TYPE_CHECKING:
@@ -68,20 +68,6 @@ def reported_rounds(chain: Chain, hub: str, feed: str, *, window: int = WINDOW) 
             yield _reported(entry)
         last = first - 1
     raise RpcError(f"The node knows no block in which {feed} was created.", "Check --feed; ask an archive node.")
-
-
-def config_of(chain: Chain, hub: str, digest: str, *, window: int = WINDOW) -> SignerConfig:
-    """The signers with a digest, as they were set on a hub; raises RpcError if the node knows of none."""
-    last = chain.height()
-    while last >= 0:
-        first = max(0, last - window + 1)
-        for entry in chain.entries(hub, ["0x" + _topic("ConfigSet").hex(), digest], first, last):
-            signers, threshold = _decode(("address[]", "uint8"), entry)
-            config = SignerConfig(tuple(signers), threshold)
-            if config.digest == digest:
-                return config
-        last = first - 1
-    raise RpcError(f"The node knows no signers {digest}.", "Ask an archive node.")
 
 
 def posted_payload(chain: Chain, hub: str, found: ReportedRound) -> FeedPayload | None:

@@ -92,7 +92,7 @@ class Auditor:
     Args:
         spec: as the hub has it; its hash must be the feed's id.
         observe: gives the observation of a reported round again: `published_observation`, or one on the chain.
-        config_of: the signers with a digest; raises ChainError if there are none.
+        signers_of: the signers with a digest; None if there are none.
         circuit: rebuilt from the auditor's ONNX file, or compared with what was.
         engine: of the circuit.
         setup: the circuit's trusted setup.
@@ -100,7 +100,7 @@ class Auditor:
 
     spec: FeedSpec
     observe: Callable[[ReportedRound], Observation]
-    config_of: Callable[[str], SignerConfig]
+    signers_of: Callable[[str], SignerConfig | None]
     circuit: Circuit
     engine: Engine
     setup: Path
@@ -148,7 +148,10 @@ class Auditor:
     def _signatures(self, payload: FeedPayload) -> int:
         if payload.config_digest == NO_CONFIG and not self.spec.signed:
             return 0
-        return len(self.config_of(payload.config_digest).require(payload.signing_hash, payload.signatures))
+        config = self.signers_of(payload.config_digest)
+        if config is None:
+            raise AuditError(f"The hub knows no signers {payload.config_digest}.", "Ask another node.")
+        return len(config.require(payload.signing_hash, payload.signatures))
 
     def _proof(self, payload: FeedPayload) -> str:
         if payload.level != Level.PROVEN:

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from zkinfer.contracts.feed_formats import FeedSpec
+from zkinfer.contracts.feed_parts import source_of
 from zkinfer.oracle.answers import scale_of_output
 from zkinfer.oracle.errors import RecipeError
 from zkinfer.oracle.recipes import Encoding, Recipe, plain_number
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zkinfer.circuits.manifest import Circuit
+    from zkinfer.contracts.deploy import Part
     from zkinfer.oracle.sources.settings import SourceSettings
 
 _TOLERANCE = "0.005"
+_ON_CHAIN = ("0." + 37 * "0" + "1", "1" + 39 * "0")
+"""Beyond every answer that the contract AggregatorSource takes: it has 38 decimals at most, and is below 2^127."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +69,16 @@ def propose_recipe(circuit: Circuit, settings: SourceSettings, numbers: Sequence
     Args:
         circuit: has the model's input.
         settings: what its owner wants; the rest is proposed.
-        numbers: of the series now, for the bounds; empty for a source on a chain, whose bounds must be given.
+        numbers: of the series now, for the bounds; empty for a source on a chain, of which every answer is taken that
+            its contract takes.
 
     Raises:
         RecipeError: the circuit's input cannot be filled from a series, or a setting is wrong.
         SourceError: something in the series is not a number.
     """
     encoding = Encoding.of(circuit)
-    bounds = settings.bounds or _bounds_around([Fraction(plain_number(one)) for one in numbers])
+    wide = _ON_CHAIN if settings.aggregator else None
+    bounds = settings.bounds or wide or _bounds_around([Fraction(plain_number(one)) for one in numbers])
     return Recipe.make(
         count=settings.count or encoding.size,
         select=settings.select or "",
@@ -100,6 +106,13 @@ def _log10(number: Fraction) -> float:
 
 def _power(exponent: int) -> str:
     return plain_number(f"1e{exponent}")
+
+
+def source_part(aggregator: str, recipe: Recipe, tick: int) -> Part:
+    """The contract that gives a recipe's inputs from another feed on the chain; its address follows from all of it."""
+    encoding = recipe.encoding
+    fields = {"count": recipe.count, "scale": encoding.scale, "width": encoding.width}
+    return source_of(aggregator, recipe.digest, tick=tick, form=recipe.form, **fields)
 
 
 def propose_feed(circuit: Circuit, recipe: Recipe, terms: Terms) -> FeedFile:

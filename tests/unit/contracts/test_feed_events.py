@@ -8,7 +8,7 @@ from tests.vectors.make_feeds import config, signers, word
 
 from zkinfer.contracts.abi import call_data, function_named
 from zkinfer.contracts.errors import RpcError
-from zkinfer.contracts.feed_events import config_of, posted_payload, reported_rounds
+from zkinfer.contracts.feed_events import posted_payload, reported_rounds
 from zkinfer.contracts.feed_formats import Level
 from zkinfer.contracts.feeds import FeedHub
 from zkinfer.contracts.identifiers import input_commitment
@@ -122,13 +122,3 @@ def test_log_of_another_contract_is_refused(chain, hub, posted, monkeypatch):
     )
     with pytest.raises(RpcError, match="cannot be decoded"):
         rounds(chain, hub, posted)
-
-
-@pytest.mark.parametrize("window", [1, 10_000])
-def test_signers_are_found_by_their_digest(chain, hub, window):
-    assert config_of(chain, hub.address, SIGNERS.digest, window=window) == SIGNERS
-
-
-def test_unknown_signers_are_refused(chain, hub):
-    with pytest.raises(RpcError, match="knows no signers"):
-        config_of(chain, hub.address, word(3))

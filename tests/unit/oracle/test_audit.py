@@ -7,7 +7,6 @@ from tests.unit.oracle.volatility import SIGNERS
 from tests.vectors.make_feeds import config, word
 
 from zkinfer.circuits.engines import engine_named
-from zkinfer.contracts.errors import RpcError
 from zkinfer.contracts.feed_events import ReportedRound
 from zkinfer.contracts.feed_formats import Level
 from zkinfer.contracts.identifiers import input_commitment
@@ -47,12 +46,6 @@ def published(tmp_path, model, observation):
     return found
 
 
-def known_config(digest):
-    if digest != config().digest:
-        raise RpcError(f"The node knows no signers {digest}.")
-    return config()
-
-
 @pytest.fixture
 def auditor(model, published, run_folder):
     manifest = model.circuit.manifest
@@ -60,7 +53,7 @@ def auditor(model, published, run_folder):
     return Auditor(
         spec=model.feed.spec,
         observe=published_observation(recipe_of(model.feed.spec, published), published),
-        config_of=known_config,
+        signers_of={config().digest: config()}.get,
         circuit=model.circuit,
         engine=engine_named("ashlar"),
         setup=setups.find_or_generate(manifest.program.setup_size, manifest.recipe.setup.ceremony).path,

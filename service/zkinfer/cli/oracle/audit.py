@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -121,19 +120,19 @@ def _require_listing(
 def _auditor(deployed: Deployed, spec: FeedSpec, circuit: Circuit, sources: str) -> Auditor:
     from zkinfer.circuits.engines import engine_named
     from zkinfer.circuits.home import Home
-    from zkinfer.contracts.feed_events import config_of
     from zkinfer.oracle.answers import require_fit
     from zkinfer.oracle.audit import Auditor, published_observation, recipe_of
+    from zkinfer.oracle.onchain import chain_observation
     from zkinfer.oracle.published import published_at
 
-    published, manifest = published_at(sources), circuit.manifest
+    published, manifest, chain = published_at(sources), circuit.manifest, deployed.chain
     recipe = recipe_of(spec, published)
     require_fit(circuit, spec, recipe)
     setups = Home.from_environment().setups
     return Auditor(
         spec=spec,
-        observe=published_observation(recipe, published),
-        config_of=partial(config_of, deployed.chain, hub_of(deployed).address),
+        observe=published_observation(recipe, published) if spec.signed else chain_observation(chain, spec, recipe),
+        signers_of=hub_of(deployed).signers_of,
         circuit=circuit,
         engine=engine_named(manifest.recipe.engine),
         setup=setups.find_or_generate(manifest.program.setup_size, manifest.recipe.setup.ceremony).path,

@@ -19,9 +19,11 @@ from zkinfer.cli.chain.options import (
 )
 from zkinfer.cli.console import exit_on_error, print_facts, print_json, print_result, say
 from zkinfer.cli.options import AsJson
-from zkinfer.cli.oracle.options import FeedArgument, hub_of, require_oracle
+from zkinfer.cli.oracle.options import FeedArgument, SourceOption, hub_of, require_oracle
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zkinfer.chain.deployment import Deployed
     from zkinfer.contracts.feed_formats import SignerConfig
     from zkinfer.contracts.feeds import FeedHub
@@ -42,6 +44,7 @@ def create_command(
     feed: FeedArgument,
     connection: Connection,
     payment: Payment,
+    source: SourceOption = None,
     signers: Signers = None,
     threshold: Annotated[
         int | None, typer.Option(min=1, max=31, help="How many of them must sign. Default: a majority.")
@@ -66,6 +69,8 @@ def create_command(
         if chosen is not None:
             found = found.with_signers(_config(chosen, threshold))
         deployed = open_deployment(open_chain(connection, payment), connection)
+        if not found.spec.signed:
+            _create_source(deployed, found, source)
         faces = _create(deployed, found)
         chain = deployed.chain
         if chain.sends:
@@ -85,10 +90,31 @@ def _config(chosen: list[str], threshold: int | None) -> SignerConfig:
     return SignerConfig.of(chosen, threshold or len(chosen) // 2 + 1)
 
 
+def _create_source(deployed: Deployed, feed: FeedFile, source: Path | None) -> None:
+    """Create the contract that gives the inputs; its address in the feed file says which one it must be."""
+    from zkinfer.contracts.feed_parts import create
+    from zkinfer.oracle.errors import RecipeError
+    from zkinfer.oracle.proposals import source_part
+    from zkinfer.oracle.sources.settings import SourceSettings
+
+    if deployed.chain.code(feed.spec.source):
+        return
+    aggregator = None if source is None else SourceSettings.from_toml(source).aggregator
+    if aggregator is None:
+        raise RecipeError("The contract that gives the feed's inputs is not there.", "Give --source, with aggregator.")
+    part = source_part(aggregator, feed.recipe, feed.spec.tick)
+    if part.address != feed.spec.source:
+        raise RecipeError(
+            f"The feed's inputs come from {feed.spec.source}; this source would be {part.address}.",
+            "Give the --source with which the feed was made.",
+        )
+    create(deployed.chain, part)
+
+
 def _create(deployed: Deployed, feed: FeedFile) -> dict[str, str]:
     """Create what is missing; returns the addresses of the faces by level."""
     from zkinfer.contracts.feed_formats import Level
-    from zkinfer.contracts.feeds import deploy_face, face_of
+    from zkinfer.contracts.feed_parts import deploy_face, face_of
 
     hub, levels = hub_of(deployed), (Level.ATTESTED, Level.PROVEN)
     if _create_feed(hub, feed):
@@ -101,7 +127,7 @@ def _create_feed(hub: FeedHub, feed: FeedFile) -> bool:
     """Create the feed or give it these signers; False in a rehearsal whose next step needs the one before."""
     if feed.config is not None:
         hub.configure(feed.config)
-        if not hub.threshold_of(feed.config_digest):
+        if hub.signers_of(feed.config_digest) is None:
             say("  [dim]the feed itself can be simulated once its signers are set[/]")
             return False
     hub.create(feed.spec, feed.config_digest)

@@ -125,7 +125,7 @@ def init_command(
         write_feed(out, feed)
         _show(feed, answer, out)
         if as_json:
-            print_json({"ok": True, "feed": feed.id, "file": str(out), "answer": str(answer)} | _facts(feed))
+            print_json({"ok": True, "feed": feed.id, "file": str(out), "answer": answer} | _facts(feed))
 
 
 def _listing(circuit: Circuit, publisher: str, selector: str | None) -> str:
@@ -135,21 +135,26 @@ def _listing(circuit: Circuit, publisher: str, selector: str | None) -> str:
     return listing_of(registration_of(circuit, selector=selector_bytes(selector)), publisher)
 
 
-def _proposed(circuit: Circuit, settings: SourceSettings, folder: Path, terms: Terms) -> tuple[FeedFile, int]:
-    """The feed, and its answer to what the source holds now."""
+def _proposed(circuit: Circuit, settings: SourceSettings, folder: Path, terms: Terms) -> tuple[FeedFile, str | None]:
+    """The feed, and its answer to what the source holds now; None for a source on a chain, which is not asked."""
     import time
+    from dataclasses import replace
 
     from zkinfer.circuits.engines import engine_named
     from zkinfer.oracle.answers import answer_of
-    from zkinfer.oracle.proposals import propose_feed, propose_recipe
+    from zkinfer.oracle.proposals import propose_feed, propose_recipe, source_part
     from zkinfer.oracle.sources.documents import series_in
 
+    if settings.aggregator is not None:
+        recipe = propose_recipe(circuit, settings, ())
+        contract = source_part(settings.aggregator, recipe, terms.tick).address
+        return propose_feed(circuit, recipe, replace(terms, source=contract)), None
     opened = settings.open_document(folder)
     recipe = propose_recipe(circuit, settings, series_in(opened, settings.select or ""))
     feed = propose_feed(circuit, recipe, terms)
     observation = opened.observe(recipe, int(time.time()))
     engine = engine_named(circuit.manifest.recipe.engine)
-    return feed, answer_of(circuit, engine, feed.spec, observation.inputs).value
+    return feed, str(answer_of(circuit, engine, feed.spec, observation.inputs).value)
 
 
 def _facts(feed: FeedFile) -> dict[str, object]:
@@ -157,6 +162,7 @@ def _facts(feed: FeedFile) -> dict[str, object]:
     return {
         "listing": spec.listing,
         "recipe": spec.recipe,
+        "source": "signers" if spec.signed else spec.source,
         "numbers": f"{recipe.observed}, each from {recipe.bounds[0]} to {recipe.bounds[1]}, as {recipe.form}",
         "least": str(spec.least),
         "most": str(spec.most),
@@ -168,9 +174,10 @@ def _facts(feed: FeedFile) -> dict[str, object]:
     }
 
 
-def _show(feed: FeedFile, answer: int, out: Path) -> None:
+def _show(feed: FeedFile, answer: str | None, out: Path) -> None:
     from zkinfer.cli.console import spelled_out
 
     print_result(f"[green]✓[/] {plain(out)}: feed {feed.id}")
-    print_facts({"answer now": answer, **spelled_out(_facts(feed))})
+    now = {} if answer is None else {"answer now": answer}
+    print_facts(now | spelled_out(_facts(feed)))
     say("  [dim]all of this is in the feed's id; next: zkinfer oracle create[/]")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from zkinfer.cli.console import ProgressDisplay
     from zkinfer.contracts.feed_formats import FeedPayload, HashSigner
+    from zkinfer.oracle.models import CircuitModel
     from zkinfer.oracle.specs import FeedFile
 
 NewReport = Annotated[Path, typer.Option(help="The report to write; must not exist.", show_default=False)]
@@ -65,6 +66,15 @@ def report_command(
         ),
     ] = None,
     prove: Annotated[bool, typer.Option("--prove", help="Add the proof of the answer.")] = False,
+    rpc: Annotated[
+        str | None,
+        typer.Option(
+            envvar="ZKINFER_RPC_URL",
+            metavar="URL",
+            help="For a source on a chain: URL of the node. Default: this machine, port 8545.",
+        ),
+    ] = None,
+    rpc_file: Annotated[Path | None, typer.Option(help="Read the URL from a file, since it may contain a key.")] = None,
     sources: Annotated[
         Path | None, typer.Option(help="Folder for the files to publish. Default: sources beside the report.")
     ] = None,
@@ -103,7 +113,8 @@ def report_command(
                 payload = _fetched(found, server, _round_of(found, number, at), folder)
             else:
                 signers = list(_signers(keystore or [], passphrase_file, unsafe_dev_account or []))
-                payload = _made(found, circuit or Path(), source or Path(), signers, folder, display, prove=prove)
+                model = _model(found, circuit or Path(), source or Path(), Connection(rpc, rpc_file))
+                payload = _made(model, signers, folder, display, prove=prove)
         write_atomically(out, payload.encode())
         _show(found, payload, out)
         if as_json:
@@ -128,37 +139,38 @@ def _fetched(feed: FeedFile, server: str, number: int | None, folder: Path) -> F
     return payload
 
 
-def _made(
-    feed: FeedFile,
-    circuit: Path,
-    source: Path,
-    signers: list[HashSigner],
-    folder: Path,
-    display: ProgressDisplay,
-    *,
-    prove: bool,
-) -> FeedPayload:
+def _model(feed: FeedFile, circuit: Path, source: Path, connection: Connection) -> CircuitModel:
     from zkinfer.circuits.home import Home
     from zkinfer.circuits.manifest import Circuit
     from zkinfer.oracle.models import CircuitModel
-    from zkinfer.oracle.published import PublishedFolder
-    from zkinfer.oracle.reports import attest, unsigned
-    from zkinfer.oracle.reports import prove as proven
     from zkinfer.oracle.sources.settings import SourceSettings
     from zkinfer.prover import Prover
 
     settings = SourceSettings.from_toml(source)
     settings.require_recipe(feed.recipe)
-    opened, prover = Circuit.open(circuit), Prover(home=Home.from_environment())
-    model = CircuitModel(feed, opened, settings.open_document(source.parent), prover)
+    chain = None if settings.aggregator is None else open_chain(connection)
+    opened = settings.open(source.parent, chain)
+    return CircuitModel(feed, Circuit.open(circuit), opened, Prover(home=Home.from_environment()))
+
+
+def _made(
+    model: CircuitModel, signers: list[HashSigner], folder: Path, display: ProgressDisplay, *, prove: bool
+) -> FeedPayload:
+    """The report of the present round; without signers, it is nothing without its proof."""
+    from zkinfer.oracle.published import PublishedFolder
+    from zkinfer.oracle.reports import attest, unsigned
+    from zkinfer.oracle.reports import prove as proven
+
+    feed = model.feed
     observation = model.observe(int(time.time()) // feed.spec.tick)
     payload = unsigned(feed, observation, model.answer(observation))
     if signers:
         payload = attest(feed, payload, signers)
-    if prove:
-        payload = proven(feed.spec, opened, prover, payload, observer=display)
+    if prove or not feed.spec.signed:
+        payload = proven(feed.spec, model.circuit, model.prover, payload, observer=display)
     for data in (feed.recipe.to_bytes(), observation.source_file):
-        PublishedFolder(folder).write(data)
+        if data:
+            PublishedFolder(folder).write(data)
     return payload
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import tomllib
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -21,8 +21,12 @@ from zkinfer.circuits.statement import Address
 from zkinfer.circuits.storage import read_file, read_private_file
 from zkinfer.oracle.errors import RecipeError, SourceError
 from zkinfer.oracle.recipes import Form, Recipe, first_problem, plain_number
+from zkinfer.oracle.sources.aggregator import AggregatorSource, ChainAggregator
 from zkinfer.oracle.sources.files import FileSource
 from zkinfer.oracle.sources.http import HttpSource
+
+if TYPE_CHECKING:
+    from zkinfer.contracts.chain import Chain
 
 MAX_BYTES = 1 << 16
 _SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "m": Decimal(60)}
@@ -119,6 +123,17 @@ class SourceSettings(BaseModel):
                     f"The source's {name} is {value}, and the feed's recipe says {getattr(recipe, name)}.",
                     "The recipe is in the feed's id; leave it out here, or make another feed.",
                 )
+
+    def open(self, folder: Path, chain: Chain | None = None) -> HttpSource | FileSource | AggregatorSource:
+        """The source; paths are relative to a folder, and another feed is read on a chain.
+
+        Raises as `open_document`, and RecipeError if the source is on a chain and none is given.
+        """
+        if self.aggregator is None:
+            return self.open_document(folder)
+        if chain is None:
+            raise RecipeError("The source is on a chain.", "Name a node of the chain.")
+        return AggregatorSource(ChainAggregator(chain, self.aggregator))
 
     def open_document(self, folder: Path) -> HttpSource | FileSource:
         """The source of documents; paths are relative to a folder.
