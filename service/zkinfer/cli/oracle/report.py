@@ -45,48 +45,61 @@ Round = Annotated[
 ]
 
 
+CircuitOption = Annotated[
+    Path | None, typer.Option("--circuit", help="The feed's circuit; a folder.", show_default=False)
+]
+Keystores = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--keystore", help="Sign with the key in this encrypted JSON keystore; repeatable.", show_default=False
+    ),
+]
+DevAccounts = Annotated[
+    list[int] | None,
+    typer.Option(
+        "--unsafe-dev-account",
+        min=0,
+        max=9,
+        help="Sign with an account of a development chain, whose key is public; repeatable.",
+        show_default=False,
+    ),
+]
+Rpc = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ZKINFER_RPC_URL",
+        metavar="URL",
+        help="For a source on a chain: URL of the node. Default: this machine, port 8545.",
+    ),
+]
+RpcFile = Annotated[Path | None, typer.Option(help="Read the URL from a file, since it may contain a key.")]
+Sources = Annotated[
+    Path | None, typer.Option(help="Folder for the files to publish. Default: sources beside the report.")
+]
+Server = Annotated[
+    str | None, typer.Option(metavar="URL", help="Fetch the report from this report server instead of making it.")
+]
+At = Annotated[
+    datetime | None,
+    typer.Option(parser=parse_moment, metavar="TIME", help="With --server: fetch the round of this time, in UTC."),
+]
+
+
 def report_command(
     feed: FeedArgument,
     out: NewReport,
-    circuit: Annotated[Path | None, typer.Option(help="The feed's circuit; a folder.", show_default=False)] = None,
+    circuit: CircuitOption = None,
     source: SourceOption = None,
-    keystore: Annotated[
-        list[Path] | None,
-        typer.Option(help="Sign with the key in this encrypted JSON keystore; repeatable.", show_default=False),
-    ] = None,
+    keystore: Keystores = None,
     passphrase_file: PassphraseFile = None,
-    unsafe_dev_account: Annotated[
-        list[int] | None,
-        typer.Option(
-            "--unsafe-dev-account",
-            min=0,
-            max=9,
-            help="Sign with an account of a development chain, whose key is public; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
+    unsafe_dev_account: DevAccounts = None,
     prove: Annotated[bool, typer.Option("--prove", help="Add the proof of the answer.")] = False,
-    rpc: Annotated[
-        str | None,
-        typer.Option(
-            envvar="ZKINFER_RPC_URL",
-            metavar="URL",
-            help="For a source on a chain: URL of the node. Default: this machine, port 8545.",
-        ),
-    ] = None,
-    rpc_file: Annotated[Path | None, typer.Option(help="Read the URL from a file, since it may contain a key.")] = None,
-    sources: Annotated[
-        Path | None, typer.Option(help="Folder for the files to publish. Default: sources beside the report.")
-    ] = None,
-    server: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Fetch the report from this report server instead of making it."),
-    ] = None,
+    rpc: Rpc = None,
+    rpc_file: RpcFile = None,
+    sources: Sources = None,
+    server: Server = None,
     number: Round = None,
-    at: Annotated[
-        datetime | None,
-        typer.Option(parser=parse_moment, metavar="TIME", help="With --server: fetch the round of this time, in UTC."),
-    ] = None,
+    at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the report of a round: read the source, run the circuit, sign, prove. Or fetch one from a report server.
