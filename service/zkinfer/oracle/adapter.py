@@ -19,10 +19,11 @@ from starlette.routing import Route
 
 from zkinfer.circuits.errors import ZkinferError
 from zkinfer.contracts.feed_formats import FeedPayload, Level
-from zkinfer.oracle.errors import NoReportError, RequestError, UnknownFeedError
+from zkinfer.oracle.errors import NoReportError, UnknownFeedError
 from zkinfer.oracle.peers import is_loopback
 from zkinfer.oracle.states import RoundState
 from zkinfer.oracle.web import answer, read_json, status_of
+from zkinfer.service.errors import BadFieldError
 from zkinfer.service.logs import log
 
 if TYPE_CHECKING:
@@ -128,11 +129,15 @@ class Adapter:
             parts = urlsplit(url)
             host, port = (parts.hostname or "").lower(), parts.port
         except ValueError as err:
-            raise RequestError("The responseURL is not a URL.") from err
+            raise BadFieldError("responseURL", "The responseURL is not a URL.") from err
         if not host or parts.username is not None or not {host, f"{host}:{port}"} & self._hosts:
-            raise RequestError(f"{host!r:.80} may not be called back.", "List the host in server.callback-hosts.")
+            raise BadFieldError(
+                "responseURL", f"{host!r:.80} may not be called back.", "List the host in server.callback-hosts."
+            )
         if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-            raise RequestError("The responseURL is not encrypted.", "Use https, or a port of this machine.")
+            raise BadFieldError(
+                "responseURL", "The responseURL is not encrypted.", "Use https, or a port of this machine."
+            )
 
     async def _newest(self, feed: Feed) -> StoredRound:
         found = await asyncio.to_thread(self._store.rounds.report_at, feed.id, int(self._clock()))
@@ -201,7 +206,9 @@ def _job_of(document: Any) -> JobRequest:  # noqa: ANN401 - JSON from outside
         return JobRequest.model_validate(document)
     except ValidationError as err:
         place = ".".join(str(part) for part in err.errors()[0]["loc"])
-        raise RequestError(f"The job has no valid {place or 'form'}.", 'Send {"id", "data": {"feed"}}.') from err
+        raise BadFieldError(
+            "body", f"The job has no valid {place or 'form'}.", 'Send {"id", "data": {"feed"}}.'
+        ) from err
 
 
 def _error_document(job_id: str | None, status: int, text: str) -> dict[str, Any]:

@@ -238,7 +238,9 @@ def read_feeds_file(path: Path) -> FeedsFile:
     try:
         document = tomllib.loads(read_file(path, max_bytes=_MAX_FILE).decode(), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as err:
-        raise FeedsFileError(f"{path} is not TOML: {str(err)[:200]}.", "See docs/guides/feeds.md") from err
+        raise FeedsFileError(
+            f"{path} is not TOML: {str(err)[:200]}.", "docs/reference/feeds-toml.md lists the settings."
+        ) from err
     if "folder" in document:
         raise FeedsFileError("There is no setting folder.", "docs/reference/feeds-toml.md lists the settings.")
     try:

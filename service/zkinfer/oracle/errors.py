@@ -23,10 +23,6 @@ class NoReportError(OracleError):
     """There is no report for this feed at that time."""
 
 
-class RequestError(InputError):
-    """A request to the report server has a wrong parameter or body."""
-
-
 class VoteError(OracleError):
     """A peer's request is not signed here: its sender, its round or its inputs are not acceptable."""
 

@@ -116,7 +116,7 @@ def _feed(
     chains: dict[str, HubChain],
 ) -> Feed:
     part = file.feed[name]
-    delivered = part.level
+    signer, delivered = _signer(name, found, key), part.level
     if not found.spec.signed:
         if delivered == Delivered.ATTESTED:
             raise FeedsFileError(f"feed.{name} has its inputs from a contract, and needs proofs.", "Change its level.")
@@ -129,7 +129,7 @@ def _feed(
         spec=found.spec,
         config=found.config,
         model=CircuitModel(found, Circuit.open(file.path(part.circuit)), _source(name, part, file, chains), prover),
-        signer=_signer(name, found, key),
+        signer=signer,
         address="" if key is None or not found.spec.signed else key.address.lower(),
         delivered=delivered,
         deviation=part.deviation,

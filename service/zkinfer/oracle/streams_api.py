@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
-from zkinfer.oracle.errors import NoReportError, RequestError, UnknownFeedError
+from zkinfer.oracle.errors import NoReportError, UnknownFeedError
 from zkinfer.oracle.states import RoundState
 from zkinfer.oracle.web import answer, parameters
+from zkinfer.service.errors import BadFieldError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -99,7 +100,7 @@ class StreamsApi:
         feed, start, limit = parameters(request, "feedID", "startTimestamp", "limit")
         count = _number(limit, "limit", MAX_PAGE)
         if count < 1:
-            raise RequestError("The limit is at least 1.")
+            raise BadFieldError("limit", "The limit is at least 1.")
         name = self._feed(feed)
         found = await asyncio.to_thread(self._store.rounds.reports_from, name, _time(start), count)
         return answer({"reports": [report_document(one) for one in found]})
@@ -108,7 +109,7 @@ class StreamsApi:
         """Send each new report of some feeds; a proven one after the attested one of the same round."""
         try:
             feeds = [self._feed(name) for name in _names(socket.query_params.get("feedIDs", ""))]
-        except (RequestError, UnknownFeedError) as err:
+        except (BadFieldError, UnknownFeedError) as err:
             await socket.close(_POLICY_VIOLATION, err.cause[:120])
             return
         if self._streams >= MAX_STREAMS:
@@ -181,7 +182,9 @@ def _version(stored: StoredRound | None) -> tuple[int, str] | None:
 def _names(text: str) -> list[str]:
     names = list(dict.fromkeys(text.split(",")))
     if not text or len(names) > MAX_FEEDS:
-        raise RequestError(f"The parameter feedIDs names no feed, or more than {MAX_FEEDS}.", "Separate ids by commas.")
+        raise BadFieldError(
+            "feedIDs", f"The parameter feedIDs names no feed, or more than {MAX_FEEDS}.", "Separate ids by commas."
+        )
     return names
 
 
@@ -191,5 +194,5 @@ def _time(text: str) -> int:
 
 def _number(text: str, name: str, most: int) -> int:
     if not (text.isascii() and text.isdecimal() and len(text) <= 20 and int(text) <= most):
-        raise RequestError(f"The parameter {name} is not a number up to {most}.", "Times are Unix seconds.")
+        raise BadFieldError(name, f"The parameter {name} is not a number up to {most}.", "Times are Unix seconds.")
     return int(text)

@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import InputError, JsonError, ZkinferError
-from zkinfer.oracle.errors import NoReportError, RequestError, UnknownFeedError, VoteError
+from zkinfer.oracle.errors import NoReportError, UnknownFeedError, VoteError
 from zkinfer.prover.errors import StoreError
+from zkinfer.service.errors import BadFieldError
 from zkinfer.service.rest.problems import CONTENT_TYPE
 
 if TYPE_CHECKING:
@@ -70,35 +71,37 @@ async def on_http_error(_: Request, err: Exception) -> Response:
 
 
 async def read_json(request: Request, max_bytes: int) -> Any:  # noqa: ANN401 - any JSON value
-    """The JSON body of a request; raises RequestError if it is too large, too slow or not strict JSON."""
+    """The JSON body of a request; raises BadFieldError if it is too large, too slow or not strict JSON."""
     data = await read_body(request, max_bytes)
     try:
         return canonical.load(data, max_bytes=max_bytes, what="request")
     except JsonError as err:
-        raise RequestError(err.cause, err.cure) from err
+        raise BadFieldError("body", err.cause, err.cure) from err
 
 
 async def read_body(request: Request, max_bytes: int) -> bytes:
-    """The body of a request; raises RequestError if it is too large or too slow."""
+    """The body of a request; raises BadFieldError if it is too large or too slow."""
     body = bytearray()
     try:
         async with asyncio.timeout(_BODY_SECONDS):
             async for part in request.stream():
                 body += part
                 if len(body) > max_bytes:
-                    raise RequestError(f"The body has more than {max_bytes:,} bytes.", "Send less.")
+                    raise BadFieldError("body", f"The body has more than {max_bytes:,} bytes.", "Send less.")
     except TimeoutError as err:
-        raise RequestError(f"The body did not arrive in {_BODY_SECONDS:.0f} s.", "Send it at once.") from err
+        raise BadFieldError("body", f"The body did not arrive in {_BODY_SECONDS:.0f} s.", "Send it at once.") from err
     return bytes(body)
 
 
 def parameters(request: Request, *wanted: str) -> list[str]:
-    """The values of these query parameters, each given once; raises RequestError."""
+    """The values of these query parameters, each given once; raises BadFieldError."""
     found = []
     for name in wanted:
         values = request.query_params.getlist(name)
         if len(values) != 1 or not values[0]:
-            raise RequestError(f"The parameter {name} is missing, empty or given twice.", f"Give {name}=... once.")
+            raise BadFieldError(
+                name, f"The parameter {name} is missing, empty or given twice.", f"Give {name}=... once."
+            )
         found.append(values[0])
     return found
 

@@ -1,13 +1,17 @@
 """The configuration: what is unknown, missing, wrong or unsafe is refused, by name and without its value."""
 
+import re
 from fractions import Fraction
 
 import pytest
+from tests.paths import ROOT
 
 from zkinfer.circuits.errors import InputError
+from zkinfer.oracle.alerts import AlertKind
 from zkinfer.oracle.configuration import read_feeds_file
 from zkinfer.oracle.errors import FeedsFileError
 from zkinfer.oracle.feed import Delivered
+from zkinfer.oracle.store.gaps import GapReason
 
 HUB = "0x" + "ab" * 20
 GOOD = f"""
@@ -129,3 +133,14 @@ def test_database_url_comes_from_a_private_file(read, tmp_path):
     (tmp_path / "db.url").write_text("postgresql+psycopg://ann:geheim@db/oracle")
     (tmp_path / "db.url").chmod(0o600)
     assert read(GOOD + '\n[store]\nurl-file = "db.url"\n').store_url.endswith("@db/oracle")
+
+
+def test_example_on_the_page_is_read(read):
+    page = (ROOT / "docs/guides/feed-daemon.md").read_text()
+    found = read(re.search(r"^```toml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[1])
+    assert (set(found.feed), set(found.chain)) == ({"wti-vol", "eth-vol"}, {"mainnet", "base"})
+
+
+def test_page_lists_every_reason_of_a_gap_and_every_alert():
+    page = (ROOT / "docs/guides/feed-daemon.md").read_text()
+    assert [one for one in (*GapReason, *AlertKind) if f"`{one}`" not in page] == []

@@ -25,7 +25,6 @@ class GapReason(StrEnum):
     ANSWER_REFUSED = "answer refused"
     PEERS_DISAGREE = "peers disagree"
     PROOF_FAILED = "proof failed"
-    CHAIN_UNREACHABLE = "chain unreachable"
 
 
 @dataclass(frozen=True, slots=True)

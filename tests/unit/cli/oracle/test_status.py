@@ -1,0 +1,60 @@
+import json
+
+import pytest
+from tests.unit.oracle.fakes import HubRound
+from typer.testing import CliRunner
+
+from zkinfer.cli.main import app
+from zkinfer.contracts.feed_formats import Level
+from zkinfer.oracle.specs import read_feed
+from zkinfer.oracle.store import Store
+from zkinfer.oracle.store.gaps import Gap, GapReason
+
+
+def status(folder, *options):
+    return CliRunner().invoke(app, ["oracle", "status", "--config", str(folder / "feeds.toml"), *options])
+
+
+def test_silent_node_is_shown_and_exits_with_1(folder):
+    outcome = status(folder)
+    assert outcome.exit_code == 1
+    assert "unreachable" in outcome.stdout
+    assert not (folder / "oracle.sqlite").exists()
+
+
+def test_json_says_what_is_wrong(folder):
+    outcome = status(folder, "--json")
+    document = json.loads(outcome.stdout)
+    (feed,) = document["feeds"]
+    assert (outcome.exit_code, document["ok"], feed["chain"], feed["late"]) == (1, False, "base", True)
+    assert "gave no valid answer" in feed["unreachable"]
+
+
+def test_last_gap_comes_from_the_daemons_database(folder):
+    with Store.open(f"sqlite:///{folder}/oracle.sqlite") as store:
+        store.gaps.note(read_feed(folder / "feed.json").id, Gap(7, 9, GapReason.SOURCE_REFUSED, "503"))
+    assert "7-9: source refused" in status(folder).stdout
+
+
+def test_fresh_feed_exits_with_0(folder, monkeypatch):
+    now = 1_800_000_000
+    monkeypatch.setattr("zkinfer.cli.oracle.status.time.time", lambda: now)
+    monkeypatch.setattr("zkinfer.oracle.hub_chain.HubChain.is_contradicted", lambda chain, feed: False)
+    found = (now // 60, HubRound(5, now - 30, Level.PROVEN))
+    monkeypatch.setattr("zkinfer.oracle.hub_chain.HubChain.latest", lambda chain, feed, level: found)
+    outcome = status(folder)
+    assert (outcome.exit_code, "fresh" in outcome.stdout, "30 s" in outcome.stdout) == (0, True, True)
+
+
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_wrong_setting_is_refused_with_its_name(folder, command):
+    (folder / "feeds.toml").write_text('[feed.vol]\nspecc = "x"\n')
+    outcome = CliRunner().invoke(app, ["oracle", command, "--config", str(folder / "feeds.toml"), "--json"])
+    assert outcome.exit_code == 1
+    assert json.loads(outcome.stdout)["error"]["type"] == "FeedsFileError"
+
+
+@pytest.mark.parametrize("command", ["run", "status"])
+def test_missing_configuration_is_refused(tmp_path, command):
+    outcome = CliRunner().invoke(app, ["oracle", command, "--config", str(tmp_path / "none.toml")])
+    assert outcome.exit_code == 1
