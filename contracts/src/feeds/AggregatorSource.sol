@@ -13,7 +13,8 @@ enum Form {
 /// @title The last answers of another aggregator as a model's inputs
 /// @notice The inputs of a round are about the time round * TICK: the last answer at or before it, and those before that
 /// one, oldest first. The hint is abi.encode(the foreign round to end with), which is checked: it was updated at or
-/// before that time, and the next one was not. So there is one series for each round, whoever posts it.
+/// before that time, and the next one was not. So there is one series for each round, whoever posts it; in the block of
+/// that time there is none, since another answer may follow in it.
 ///
 /// Numbers: a level is floor(answer * 2^SCALE / 10^decimals); a return is floor((answer - previous) * 2^SCALE /
 /// previous). Each takes WIDTH bytes, big-endian, in two's complement. Answers that are not positive, and numbers that
@@ -56,6 +57,8 @@ contract AggregatorSource is IFeedSource {
     error WrongRecipe(bytes32 expected, bytes32 actual);
     /// @notice The hint is not the number of a round.
     error BadHint();
+    /// @notice The time is not past, so that a later answer of the same time could still come.
+    error TooEarly(uint256 time);
     /// @notice The hint's round was updated after the time.
     error NotYet(uint80 roundId, uint256 updatedAt);
     /// @notice A later round was updated at or before the time.
@@ -109,7 +112,7 @@ contract AggregatorSource is IFeedSource {
         if (recipe != RECIPE) revert WrongRecipe(RECIPE, recipe);
         if (hint.length != 32 || uint256(bytes32(hint)) > type(uint80).max) revert BadHint();
         uint256 time = uint256(round) * TICK;
-        if (time > type(uint40).max) revert BadHint();
+        if (time >= block.timestamp) revert TooEarly(time);
         return (keccak256(inputsOf(uint80(uint256(bytes32(hint))), time)), uint40(time));
     }
 

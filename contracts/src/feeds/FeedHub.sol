@@ -17,7 +17,8 @@ import {FeedSigners} from "./FeedSigners.sol";
 
 /// @title Answers of models as data feeds
 /// @notice Every call to another contract is a static call, to the registry, a routed verifier, or the source that the
-/// feed's owner named: none can re-enter.
+/// feed's owner named: none can re-enter. Where a payload lies in the calldata does not matter: all that is read of it is
+/// read in place, and passed on in a new encoding.
 contract FeedHub is FeedSigners, IERC165 {
     /// @dev All that accepting a payload reads about a feed, in three words.
     struct Rules {

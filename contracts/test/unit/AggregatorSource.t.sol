@@ -17,6 +17,7 @@ contract AggregatorSourceTest is Test {
     AggregatorSource private returns_;
 
     function setUp() external {
+        vm.warp(TIME + 10 * TICK);
         prices = new ScriptedAggregator(8);
         levels = source(2, 4, 2, Form.Level);
         returns_ = source(2, 8, 2, Form.Return);
@@ -84,7 +85,16 @@ contract AggregatorSourceTest is Test {
             vm.expectRevert(AggregatorSource.BadHint.selector);
             levels.inputsAt(RECIPE, ROUND, bad[i]);
         }
-        vm.expectRevert(AggregatorSource.BadHint.selector); // the time has no 40 bits
+    }
+
+    /// @dev Another answer could still come in the block of that time, and give the poster a choice.
+    function test_inputsAt_timeThatIsNotPast_isRefused() external {
+        vm.warp(TIME);
+        refuses(PHASE | 3, abi.encodeWithSelector(AggregatorSource.TooEarly.selector, TIME), 0);
+        vm.warp(TIME + 1);
+        levels.inputsAt(RECIPE, ROUND, hint(PHASE | 3));
+        uint256 last = uint256(type(uint40).max) * TICK;
+        vm.expectRevert(abi.encodeWithSelector(AggregatorSource.TooEarly.selector, last));
         levels.inputsAt(RECIPE, type(uint40).max, hint(PHASE | 3));
     }
 
