@@ -91,6 +91,16 @@ contract FeedHubTest is Feeds {
         hub.verifyBulk(payloads, "");
     }
 
+    /// @dev What matters is the payload's bytes, not where they lie.
+    function test_verify_payloadElsewhereInTheCalldata_isTheSame() external {
+        bytes memory payload = encode(proven(NOW));
+        bytes memory call_ = abi.encodeCall(hub.verify, (payload, ""));
+        (bool success, bytes memory answer) = address(hub).call(shifted(call_, 0, payload.length));
+        vm.assertTrue(success);
+        vm.assertEq(abi.decode(answer, (bytes)), reportOf(feedId, NOW, ANSWER));
+        requireStored(ROUND, ANSWER, NOW, Level.Proven);
+    }
+
     function test_verify_value_isRefused() external {
         bytes memory payload = encode(attested(NOW, ANSWER));
         vm.deal(address(this), 2);
