@@ -242,6 +242,9 @@ def test_lines_of_the_page_lead_from_a_model_to_an_audit(run_folder, tmp_path):
     shutil.copytree(volatility.EXAMPLE, tmp_path / "my-demo", ignore=shutil.ignore_patterns("__pycache__"))
     shell = Shell(volatility.home_in(tmp_path).root, tmp_path / "my-demo")
     chain = Chain(shell, *EMBEDDED)
+    (shell.folder / "keys").rename(shell.folder / "dev-chain")
+    daemon = shell.folder / "feeds.toml"
+    daemon.write_text(daemon.read_text().replace("http://127.0.0.1:8545", chain.start["rpc"]))
     try:
         lines = [line for line in console(PAGE) if "digits" not in line and "request" not in line]
         path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
@@ -259,6 +262,7 @@ def test_lines_of_the_page_lead_from_a_model_to_an_audit(run_folder, tmp_path):
         chain.end(signal.SIGTERM)
     assert done.returncode == 0, done.stderr
     assert "1 of 1 reports hold" in done.stdout
+    assert re.search(r"^wti-vol +dev +fresh", done.stdout, re.MULTILINE)
 
 
 def test_figures_of_the_examples_readme_are_measured(tmp_path):

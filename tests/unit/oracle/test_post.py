@@ -41,7 +41,7 @@ def test_report_far_in_the_future_is_refused():
 
 
 def test_report_that_is_refused_for_another_reason_is_not_repeated():
-    chain = Ticking(0)
+    chain = Ticking(-1)
 
     def refuse(_):
         chain.asked += 1
