@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PATH: Final = "/oracle/v1/sign"
 _MAX_ANSWER: Final = 1 << 16
 _MAX_SECONDS: Final = 5.0
+_MAX_REFUSALS: Final = 64  # rounds whose refusals are remembered
 
 
 class Peers:
@@ -69,6 +70,8 @@ class Peers:
                 log.warning("a peer did not sign", peer=url, feed=feed.name, round=stored.key.number, reason=err.cause)
             else:
                 found |= given
+        for forgotten in [*self._refusals][:-_MAX_REFUSALS]:
+            del self._refusals[forgotten]
         if feed.config is not None and len(found.keys() | signatures.keys()) >= feed.config.threshold:
             self._refusals.pop(stored.key, None)
         return found

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from zkinfer.oracle.errors import NoReportError, UnknownFeedError
 from zkinfer.oracle.states import RoundState
+from zkinfer.oracle.store.rounds import MAX_PAGE_BYTES
 from zkinfer.oracle.web import answer, parameters
 from zkinfer.service.errors import BadFieldError
 
@@ -63,6 +64,7 @@ class StreamsApi:
         self._store = store
         self._clock = clock
         self._streams = 0
+        self._latest: dict[str, tuple[float, StoredRound | None]] = {}
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -89,7 +91,13 @@ class StreamsApi:
         """The reports of several feeds at a time, or the newest ones; 206 if some have none."""
         feeds, at = parameters(request, "feedIDs", "timestamp")
         moment = None if at == "latest" else _time(at)
-        found = [one for one in [await self._found(name, moment) for name in _names(feeds)] if one is not None]
+        found: list[StoredRound] = []
+        size = 0
+        for name in _names(feeds):
+            one = await self._found(name, moment)
+            size += 0 if one is None else len(one.payload or b"")
+            if one is not None and (not found or size <= MAX_PAGE_BYTES):
+                found.append(one)
         if not found:
             raise NoReportError("None of these feeds has a report for this time.")
         documents = [report_document(one) for one in found]
@@ -148,7 +156,15 @@ class StreamsApi:
                 await socket.close()
 
     async def _newest(self, feed: str) -> StoredRound | None:
-        return await asyncio.to_thread(self._store.rounds.newest, feed, RoundState.SIGNED, RoundState.PROVEN)
+        """The newest report, read at most once in a while for all streams together."""
+        now = time.monotonic()
+        known = self._latest.get(feed)
+        if known is None or now - known[0] >= _POLL_SECONDS:
+            # Noted first, so that other streams do not read meanwhile.
+            self._latest[feed] = (now, None if known is None else known[1])
+            found = await asyncio.to_thread(self._store.rounds.newest, feed, RoundState.SIGNED, RoundState.PROVEN)
+            self._latest[feed] = (now, found)
+        return self._latest[feed][1]
 
     async def _found(self, name: str, moment: int | None) -> StoredRound | None:
         try:

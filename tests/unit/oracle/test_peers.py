@@ -82,3 +82,16 @@ def test_unsafe_url_of_a_peer_is_refused(url):
 @pytest.mark.parametrize("url", ["https://op2.example", "http://127.0.0.1:8090", "http://localhost:1/"])
 def test_encrypted_or_local_url_of_a_peer_is_accepted(url):
     Peers([url]).close()
+
+
+def test_refusals_of_old_rounds_are_forgotten(three):
+    feed = three[0].feed
+    peers = Peers(["https://peer"], transport=httpx.MockTransport(lambda request: httpx.Response(503)))
+    keys = []
+    for number in range(80):
+        observed = three[0].model.observed(START + number * 10, 100)
+        one = three[0].store.rounds.record(feed.new_round(observed, 100, feed.address))
+        peers.ask(feed, one, b"{}", {feed.address: b"\1" * 65})
+        keys.append(one.key)
+    assert [bool(peers.refusals(key)) for key in (keys[0], keys[79])] == [False, True]
+    peers.close()

@@ -148,3 +148,26 @@ async def test_server_that_stops_ends_its_streams(one):
         await asyncio.sleep(0.1)
     with pytest.raises(websockets.ConnectionClosed):
         await asyncio.wait_for(socket.recv(), 5)
+
+
+async def test_many_streams_read_the_store_as_often_as_one(one, monkeypatch):
+    reads, newest = [], one.store.rounds.newest
+    monkeypatch.setattr(one.store.rounds, "newest", lambda *given: reads.append(given) or newest(*given))
+    async with opened(one) as client:
+        url = f"ws://{client.base_url.netloc.decode()}/api/v1/ws?feedIDs={one.feed.id}"
+        sockets = [await websockets.connect(url) for _ in range(20)]
+        reads.clear()
+        await asyncio.sleep(1.0)
+        for socket in sockets:
+            await socket.close()
+    assert 1 <= len(reads) <= 8
+
+
+async def test_stream_outlasts_the_time_limit_of_requests(one, monkeypatch):
+    monkeypatch.setattr("zkinfer.oracle.server._READ_SECONDS", 0.3)
+    async with opened(one) as client:
+        url = f"ws://{client.base_url.netloc.decode()}/api/v1/ws?feedIDs={one.feed.id}"
+        async with websockets.connect(url) as socket:
+            await asyncio.sleep(1.0)
+            await asyncio.to_thread(signed_round, one, TICK + 5)
+            assert "report" in json.loads(await asyncio.wait_for(socket.recv(), 5))

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from zkinfer.prover.jobs.database import Database
 
+MAX_PAGE_BYTES = 4 << 20
+"""Bytes of reports that are read at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class RoundKey:
@@ -209,14 +212,24 @@ class Rounds:
         )
         return self._one(query.order_by(rounds.c.observed_at.desc()).limit(1))
 
-    def reports_from(self, feed: str, time_: int, limit: int) -> list[StoredRound]:
-        """The first rounds with a report that were observed at or after a time, oldest first."""
+    def reports_from(self, feed: str, time_: int, limit: int, max_bytes: int = MAX_PAGE_BYTES) -> list[StoredRound]:
+        """The first rounds with a report that were observed at or after a time, oldest first.
+
+        There are at most `limit`, and only one if it alone has more than `max_bytes`.
+        """
         query = select(rounds).where(
             rounds.c.feed == feed, rounds.c.observed_at >= time_, rounds.c.payload.is_not(None)
         )
+        found, size = list[StoredRound](), 0
         with self._database.reading() as connection:
-            found = connection.execute(query.order_by(rounds.c.observed_at).limit(limit))
-            return [StoredRound.of(row) for row in found]
+            rows = connection.execution_options(yield_per=8).execute(query.order_by(rounds.c.observed_at).limit(limit))
+            for row in rows:
+                size += len(row.payload)
+                if found and size > max_bytes:
+                    break
+                found.append(StoredRound.of(row))
+            rows.close()
+        return found
 
     def source(self, digest: str) -> bytes | None:
         """The source file with this digest."""

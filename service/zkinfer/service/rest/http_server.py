@@ -56,6 +56,7 @@ class _Protocol(H11Protocol):
     """
 
     _line: LingeringTransport
+    _connection: asyncio.Transport
 
     def __init__(self, seconds: float, most: int, idle: _Idle, **options: Any) -> None:  # noqa: ANN401 - of uvicorn
         super().__init__(**options)
@@ -67,6 +68,7 @@ class _Protocol(H11Protocol):
         self._head_limit: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in uvicorn
+        self._connection = transport
         self._line = LingeringTransport(
             transport, self._is_receiving, seconds=self._seconds, most_bytes=_DISCARDED_BYTES
         )
@@ -91,6 +93,12 @@ class _Protocol(H11Protocol):
             self._idle.pop(self, None)
         elif self._head_limit is None:
             self._await_head()
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Hand the connection itself to the protocol of WebSockets, which replaces this one."""
+        self._idle.pop(self, None)
+        self.transport = self._connection
+        super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

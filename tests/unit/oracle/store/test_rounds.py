@@ -79,6 +79,14 @@ def test_reports_are_found_by_time_and_only_with_payload(store):
     assert [one.key.number for one in store.rounds.reports_from(FEED, 0, 1)] == [1]
 
 
+def test_page_of_reports_has_an_upper_limit_of_bytes_but_at_least_one(store):
+    for number in (1, 2, 3):
+        store.rounds.record(new_round(number))
+        store.rounds.advance(new_round(number).key, RoundState.SIGNED, payload=b"a" * 100)
+    assert [one.key.number for one in store.rounds.reports_from(FEED, 0, 9, max_bytes=250)] == [1, 2]
+    assert [one.key.number for one in store.rounds.reports_from(FEED, 0, 9, max_bytes=1)] == [1]
+
+
 def test_newest_round_is_found_by_state(store):
     assert store.rounds.newest(FEED) is None
     for number in (5, 9, 7):
