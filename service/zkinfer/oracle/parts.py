@@ -138,8 +138,8 @@ def _feed(
 
 
 @dataclass(frozen=True, slots=True)
-class _SettledSource:
-    """A source on a chain that is read only once the chain has a block at or after the time: then nothing changes."""
+class SettledSource:
+    """A source on a chain that is read only once the chain has a block after the time: then nothing changes."""
 
     source: AggregatorSource
     chain: HubChain
@@ -160,7 +160,7 @@ def _source(name: str, part: FeedPart, file: FeedsFile, chains: dict[str, HubCha
             f"feed.{name} reads another feed, which differs between chains.", "Name its one chain in chains."
         )
     chain = chains[names[0]]
-    return _SettledSource(AggregatorSource(ChainAggregator(chain.reader, part.source.aggregator)), chain)
+    return SettledSource(AggregatorSource(ChainAggregator(chain.reader, part.source.aggregator)), chain)
 
 
 def _signer(name: str, found: FeedFile, key: LocalAccount | None) -> LocalAccount | None:
