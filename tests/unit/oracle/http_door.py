@@ -13,13 +13,14 @@ from zkinfer.oracle.states import RoundState
 from zkinfer.oracle.store.rounds import RoundKey
 from zkinfer.oracle.streams_api import StreamsApi
 from zkinfer.service.addresses import Address
+from zkinfer.service.rest.tls import ReloadingContext
 
 TICK = START // 10
 RECIPE = "0x" + "22" * 32
 
 
 @asynccontextmanager
-async def opened(operator, *, callback_hosts=(), transport=None, metrics=True, healthy=True, local=True):
+async def opened(operator, *, callback_hosts=(), transport=None, metrics=True, healthy=True, local=True, tls=None):
     """A client of the report server of an operator."""
     streams = StreamsApi([operator.feed.id], operator.store, operator.clock)
     loops = {operator.feed.name: operator.loop}
@@ -39,8 +40,8 @@ async def opened(operator, *, callback_hosts=(), transport=None, metrics=True, h
         local=local,
     )
     async with (
-        serving(app, Address.parse("127.0.0.1:0"), None) as address,
-        httpx.AsyncClient(base_url=f"http://{address}", trust_env=False) as client,
+        serving(app, Address.parse("127.0.0.1:0"), None if tls is None else ReloadingContext(tls)) as address,
+        httpx.AsyncClient(base_url=f"{'http' if tls is None else 'https'}://{address}", trust_env=False) as client,
     ):
         yield client
     await adapter.stop()

@@ -2,12 +2,16 @@
 
 import asyncio
 import json
+import ssl
 
 import pytest
 from tests.unit.oracle.http_door import RECIPE, TICK, opened, signed_round
 from tests.unit.oracle.test_votes import request_of
+from tests.unit.service.certificates import Authority
 
+from zkinfer.oracle.peers import Peers
 from zkinfer.oracle.votes import MAX_REQUEST_BYTES
+from zkinfer.service.settings import Tls
 
 
 @pytest.fixture
@@ -131,3 +135,22 @@ async def test_too_many_requests_at_a_time_are_refused(pair, monkeypatch):
         await asyncio.gather(*busy)
         later = await client.get("/health")
     assert (found.status_code, found.headers["retry-after"], later.status_code) == (429, "1", 200)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_peer_is_asked_over_tls_and_only_if_its_certificate_is_trusted(pair, tmp_path, trusted):
+    asking, asked = pair
+    authority = Authority()
+    files = authority.write(tmp_path)
+    tls = Tls(certificate=files["certificate"], key=files["key"])
+    signer = authority if trusted else Authority()
+    context = ssl.create_default_context(cadata=signer.certificate.decode())
+    observed = asking.model.observe(TICK)
+    stored = asking.store.rounds.record(asking.feed.new_round(observed, 100, asking.feed.address))
+    own = bytes.fromhex(request_of(asking).signatures[0][2:])
+    async with opened(asked, tls=tls) as client:
+        peers = Peers([f"https://localhost:{client.base_url.port}"], verify=context)
+        signatures = {asking.feed.address: own}
+        found = await asyncio.to_thread(peers.ask, asking.feed, stored, observed.source_file, signatures)
+        peers.close()
+    assert (asked.feed.address in found) == trusted
