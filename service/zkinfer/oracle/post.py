@@ -26,7 +26,7 @@ def post(
     """Post a payload; None if its round has its answer already.
 
     The clock of a chain stands still between two blocks, and a hub refuses what was observed after the last one. So a
-    fresh report is tried again until there is a block after its observation; a source on a chain wants a later one, too.
+    fresh report is tried again until there is a later block, which a source on a chain wants, too.
 
     Raises as `FeedHub.verify`.
     """

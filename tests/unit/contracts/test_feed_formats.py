@@ -2,7 +2,7 @@ from dataclasses import fields, replace
 
 import pytest
 from eth_abi.abi import decode, encode
-from hypothesis import example, given
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.vectors.make_feeds import SPECS, payload, spec, word
 
@@ -64,11 +64,13 @@ def refuses(data):
     return False
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(payloads())
 def test_payload_survives_encoding(one):
     assert FeedPayload.decode(one.encode()) == one
 
 
+@settings(deadline=None)
 @given(st.sampled_from([ATTESTED, PROVEN]), st.integers(0), st.integers(1, 255))
 def test_payload_with_a_changed_byte_is_refused_or_another_one(one, place, change):
     data = bytearray(one.encode())
