@@ -107,7 +107,7 @@ def test_feed_without_signers_takes_its_inputs_from_another_feed(chains, hubs, m
     """Whatever nobody signs needs a proof, of the inputs that the source computes."""
     for chain, hub in zip(chains, hubs, strict=True):
         face = deploy_face(chain, hub.address, maker.feed, Level.PROVEN)
-        source = create(chain, source_of(face, maker.spec.recipe, tick=60, count=1, scale=3, width=2))
+        source = create(chain, source_of(face, maker.spec.recipe, tick=60, max_age=600, count=1, scale=3, width=2))
         sourced = hub.create(replace(maker.spec, source=source, description="From a contract"))
         assert hub.state_of(sourced).sourced
         bare = replace(Maker(hub.spec_of(sourced), maker.prove, count=0).payload(start), config_digest="0x" + "00" * 32)

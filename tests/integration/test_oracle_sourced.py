@@ -46,7 +46,7 @@ def scene(run_folder):
     face = deploy_face(chain, hub.address, feed_id(prices), Level.ATTESTED)
     settings = SourceSettings.of({"aggregator": face, "form": "return"})
     recipe = propose_recipe(circuit, settings, ())
-    source = create(chain, source_part(face, recipe, 60))
+    source = create(chain, source_part(face, recipe, 60, 600))
     feed = propose_feed(circuit, recipe, Terms(listing, chain.address, "Volatility on chain", source=source))
     hub.create(feed.spec)
     time = chain.time() // 60 * 60

@@ -14,7 +14,8 @@ enum Form {
 /// @notice The inputs of a round are about the time round * TICK: the last answer at or before it, and those before that
 /// one, oldest first. The hint is abi.encode(the foreign round to end with), which is checked: it was updated at or
 /// before that time, and the next one was not. So there is one series for each round, whoever posts it; in the block of
-/// that time there is none, since another answer may follow in it.
+/// that time there is none, since another answer may follow in it. If that answer is older than MAX_AGE at the time, the
+/// foreign aggregator has stopped and there are no inputs: else old answers would get the feed's new time.
 ///
 /// Numbers: a level is floor(answer * 2^SCALE / 10^decimals); a return is floor((answer - previous) * 2^SCALE /
 /// previous). Each takes WIDTH bytes, big-endian, in two's complement. Answers that are not positive, and numbers that
@@ -25,7 +26,10 @@ enum Form {
 /// the new phase has enough answers. A hint is refused if a later phase had an answer at or before the time; and if the
 /// round after it is missing, unless it is the newest of all: so no gap can hide a later answer.
 ///
-/// The owner of the foreign aggregator is trusted: whoever can replace it can make any series.
+/// The time of a foreign answer must be that of the block which brought it, as it is with Chainlink's aggregators. If it
+/// is earlier, as it is with a FeedFace, a later block may bring an answer of the same moment, and a caller could choose
+/// between the series before and after. The owner of the foreign aggregator is trusted: whoever can replace it can make
+/// any series.
 contract AggregatorSource is IFeedSource {
     /// @notice The foreign aggregator, or a proxy of it.
     AggregatorV3Interface public immutable AGGREGATOR;
@@ -33,6 +37,8 @@ contract AggregatorSource is IFeedSource {
     bytes32 public immutable RECIPE;
     /// @notice Seconds of a round.
     uint32 public immutable TICK;
+    /// @notice The most seconds from the last answer to the time; the foreign aggregator's heartbeat and some slack.
+    uint32 public immutable MAX_AGE;
     /// @notice How many numbers the inputs have.
     uint16 public immutable COUNT;
     /// @notice The power of two by which the model's inputs are multiplied.
@@ -61,6 +67,8 @@ contract AggregatorSource is IFeedSource {
     error TooEarly(uint256 time);
     /// @notice The hint's round was updated after the time.
     error NotYet(uint80 roundId, uint256 updatedAt);
+    /// @notice The last answer was older than MAX_AGE at the time.
+    error TooOld(uint80 roundId, uint256 updatedAt);
     /// @notice A later round was updated at or before the time.
     error NotTheLast(uint80 roundId, uint256 updatedAt);
     /// @notice The phase of the hint has too few answers before it.
@@ -73,6 +81,7 @@ contract AggregatorSource is IFeedSource {
     /// @param aggregator The foreign aggregator, or a proxy of it.
     /// @param recipe The digest of the recipe that describes this series.
     /// @param tick Seconds of a round, as in the feed.
+    /// @param maxAge The most seconds from the last answer to the time; one at least.
     /// @param count How many numbers the inputs have; 512 at most.
     /// @param scale The power of two by which the model's inputs are multiplied; 64 at most.
     /// @param width Bytes of each number.
@@ -81,6 +90,7 @@ contract AggregatorSource is IFeedSource {
         AggregatorV3Interface aggregator,
         bytes32 recipe,
         uint32 tick,
+        uint32 maxAge,
         uint16 count,
         uint8 scale,
         uint8 width,
@@ -89,12 +99,14 @@ contract AggregatorSource is IFeedSource {
         uint8 decimals = aggregator.decimals();
         if (decimals > MAX_DECIMALS) revert ImpossibleSource("aggregator");
         if (tick == 0) revert ImpossibleSource("tick");
+        if (maxAge == 0) revert ImpossibleSource("maxAge");
         if (count == 0 || count > MAX_COUNT) revert ImpossibleSource("count");
         if (scale > MAX_SCALE) revert ImpossibleSource("scale");
         if (width == 0 || width > 8 || width & (width - 1) != 0) revert ImpossibleSource("width");
         AGGREGATOR = aggregator;
         RECIPE = recipe;
         TICK = tick;
+        MAX_AGE = maxAge;
         COUNT = count;
         SCALE = scale;
         WIDTH = width;
@@ -134,12 +146,13 @@ contract AggregatorSource is IFeedSource {
         }
     }
 
-    /// @dev Steps: (1) the round was updated at or before the time; (2) it is the newest of all, or the next one of its
+    /// @dev Steps: (1) the round was updated at or before the time, and not too long before; (2) it is the newest of all, or the next one of its
     /// phase was updated after the time; (3) so was the first one of every later phase.
     function _requireLast(uint80 last, uint256 time) private view {
         // (1)
         (,,, uint256 updatedAt,) = AGGREGATOR.getRoundData(last);
         if (updatedAt == 0 || updatedAt > time) revert NotYet(last, updatedAt);
+        if (time - updatedAt > MAX_AGE) revert TooOld(last, updatedAt);
         // (2)
         (uint80 newest,,,,) = AGGREGATOR.latestRoundData();
         if (last != newest) _requireLater(last + 1, time);

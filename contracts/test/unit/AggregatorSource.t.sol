@@ -8,6 +8,7 @@ import {Test} from "../support/Test.sol";
 contract AggregatorSourceTest is Test {
     bytes32 private constant RECIPE = keccak256("recipe");
     uint32 private constant TICK = 60;
+    uint32 private constant MAX_AGE = 3600;
     uint40 private constant ROUND = 1000;
     uint256 private constant TIME = uint256(ROUND) * TICK;
     uint80 private constant PHASE = 3 << 64;
@@ -163,6 +164,17 @@ contract AggregatorSourceTest is Test {
         }
     }
 
+    /// @dev An aggregator that stopped would give old answers the time of each new round.
+    function test_inputsAt_lastAnswerTooOld_isRefused() external {
+        uint40 rounds = uint40(MAX_AGE / TICK);
+        vm.warp(TIME + 2 * MAX_AGE);
+        prices.set(PHASE | 4, 120e8, TIME);
+        levels.inputsAt(RECIPE, ROUND + rounds, hint(PHASE | 4));
+        refuses(PHASE | 4, abi.encodeWithSelector(AggregatorSource.TooOld.selector, PHASE | 4, TIME), rounds + 1);
+        vm.expectRevert(abi.encodeWithSelector(AggregatorSource.ImpossibleSource.selector, "maxAge"));
+        new AggregatorSource(prices, RECIPE, TICK, 0, 1, 0, 1, Form.Level);
+    }
+
     function test_constructor_impossibleArguments_areRefused() external {
         refusesSource("count", TICK, 0, 0, 1);
         refusesSource("count", TICK, 513, 0, 1);
@@ -177,7 +189,7 @@ contract AggregatorSourceTest is Test {
     }
 
     function source(uint16 count, uint8 scale, uint8 width, Form form) private returns (AggregatorSource) {
-        return new AggregatorSource(prices, RECIPE, TICK, count, scale, width, form);
+        return new AggregatorSource(prices, RECIPE, TICK, MAX_AGE, count, scale, width, form);
     }
 
     function hint(uint80 roundId) private pure returns (bytes memory) {
@@ -191,6 +203,6 @@ contract AggregatorSourceTest is Test {
 
     function refusesSource(string memory argument, uint32 tick, uint16 count, uint8 scale, uint8 width) private {
         vm.expectRevert(abi.encodeWithSelector(AggregatorSource.ImpossibleSource.selector, argument));
-        new AggregatorSource(prices, RECIPE, tick, count, scale, width, Form.Level);
+        new AggregatorSource(prices, RECIPE, tick, MAX_AGE, count, scale, width, Form.Level);
     }
 }

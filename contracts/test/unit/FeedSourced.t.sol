@@ -18,7 +18,7 @@ contract FeedSourcedTest is Feeds {
     function setUp() public override {
         super.setUp();
         prices = new ScriptedAggregator(0);
-        source = new AggregatorSource(prices, keccak256("recipe"), TICK, 2, 0, 1, Form.Level);
+        source = new AggregatorSource(prices, keccak256("recipe"), TICK, 3600, 2, 0, 1, Form.Level);
         prices.set(6, 20, TIME - 120); // INPUTS: 20 and 21
         prices.set(7, 21, TIME - 60);
         Spec memory wanted = spec();

@@ -31,7 +31,7 @@ def proxy_of(face: str, owner: str, delay: int) -> Part:
 
 
 def source_of(
-    aggregator: str, recipe: str, *, tick: int, count: int, scale: int, width: int, form: Form = "level"
+    aggregator: str, recipe: str, *, tick: int, max_age: int, count: int, scale: int, width: int, form: Form = "level"
 ) -> Part:
     """What computes a model's inputs from the answers of another aggregator.
 
@@ -39,12 +39,13 @@ def source_of(
         aggregator: the aggregator, or a proxy of it; it must exist.
         recipe: digest of the recipe that describes the series.
         tick: seconds of a round, as in the feed.
+        max_age: the most seconds from the aggregator's last answer to a round's time: its heartbeat and some slack.
         count: how many numbers the inputs have.
         scale: fractional bits of the model's inputs.
         width: bytes of each.
         form: whether a number is an answer, or the change from one answer to the next.
     """
-    numbers = (tick, count, scale, width, FORMS.index(form))
+    numbers = (tick, max_age, count, scale, width, FORMS.index(form))
     return _part("AggregatorSource", aggregator, hex_to_bytes(recipe), *numbers)
 
 

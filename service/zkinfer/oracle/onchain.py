@@ -26,10 +26,10 @@ def chain_observation(chain: Chain, spec: FeedSpec, recipe: Recipe) -> Callable[
         ChainError: the node failed.
     """
     aggregator = str(chain.read("AggregatorSource", spec.source, "AGGREGATOR")).lower()
-    if source_part(aggregator, recipe, spec.tick).address != spec.source:
+    if source_part(aggregator, recipe, spec.tick, spec.max_age).address != spec.source:
         raise AuditError(
             f"{spec.source}, which gives the feed's inputs, is not the contract that follows its recipe.",
             "Read its code before you rely on the feed.",
         )
-    source = AggregatorSource(ChainAggregator(chain, aggregator))
+    source = AggregatorSource(ChainAggregator(chain, aggregator), spec.max_age)
     return lambda reported: source.observe_from(recipe, reported.observed_at, int(reported.source_digest, 16))

@@ -124,11 +124,12 @@ def _feed(
     part.source.require_recipe(found.recipe)
     if (part.source.aggregator is None) != found.spec.signed:
         raise FeedsFileError(f"feed.{name} has another kind of source than its feed file says.", "Check source.")
+    source = _source(name, part, file, chains, found.spec.max_age)
     return Feed(
         name=name,
         spec=found.spec,
         config=found.config,
-        model=CircuitModel(found, Circuit.open(file.path(part.circuit)), _source(name, part, file, chains), prover),
+        model=CircuitModel(found, Circuit.open(file.path(part.circuit)), source, prover),
         signer=signer,
         address="" if key is None or not found.spec.signed else key.address.lower(),
         delivered=delivered,
@@ -151,7 +152,7 @@ class SettledSource:
         return self.source.observe(recipe, now)
 
 
-def _source(name: str, part: FeedPart, file: FeedsFile, chains: dict[str, HubChain]) -> Source:
+def _source(name: str, part: FeedPart, file: FeedsFile, chains: dict[str, HubChain], max_age: int) -> Source:
     if part.source.aggregator is None:
         return part.source.open_document(file.folder)
     names = _chains(part, file)
@@ -160,7 +161,8 @@ def _source(name: str, part: FeedPart, file: FeedsFile, chains: dict[str, HubCha
             f"feed.{name} reads another feed, which differs between chains.", "Name its one chain in chains."
         )
     chain = chains[names[0]]
-    return SettledSource(AggregatorSource(ChainAggregator(chain.reader, part.source.aggregator)), chain)
+    aggregator = ChainAggregator(chain.reader, part.source.aggregator)
+    return _SettledSource(AggregatorSource(aggregator, max_age), chain)
 
 
 def _signer(name: str, found: FeedFile, key: LocalAccount | None) -> LocalAccount | None:

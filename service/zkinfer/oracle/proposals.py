@@ -108,11 +108,14 @@ def _power(exponent: int) -> str:
     return plain_number(f"1e{exponent}")
 
 
-def source_part(aggregator: str, recipe: Recipe, tick: int) -> Part:
-    """The contract that gives a recipe's inputs from another feed on the chain; its address follows from all of it."""
+def source_part(aggregator: str, recipe: Recipe, tick: int, max_age: int) -> Part:
+    """The contract that gives a recipe's inputs from another feed on the chain; its address follows from all of it.
+
+    The last answer of that feed may be as old as a report of this one: else it has stopped.
+    """
     encoding = recipe.encoding
     fields = {"count": recipe.count, "scale": encoding.scale, "width": encoding.width}
-    return source_of(aggregator, recipe.digest, tick=tick, form=recipe.form, **fields)
+    return source_of(aggregator, recipe.digest, tick=tick, max_age=max_age, form=recipe.form, **fields)
 
 
 def propose_feed(circuit: Circuit, recipe: Recipe, terms: Terms) -> FeedFile:

@@ -63,7 +63,7 @@ def test_proxy_numbers_the_rounds_of_its_first_face(chain, hub, spec, feed_of, f
 def test_source_reads_the_answers_of_a_face(chain, hub, spec, feed_of, face):
     now = chain.time()
     hub.verify(Maker(spec, reference()).payload(now))
-    part = source_of(face, RECIPE, tick=spec.tick, count=1, scale=3, width=2)
+    part = source_of(face, RECIPE, tick=spec.tick, max_age=600, count=1, scale=3, width=2)
     create(chain, part)
     number = now // spec.tick
     assert read(chain, part, "inputsOf", number, now) == (72).to_bytes(2, "big")  # 9.00 with three bits
@@ -72,7 +72,7 @@ def test_source_reads_the_answers_of_a_face(chain, hub, spec, feed_of, face):
 
 
 def test_source_with_impossible_numbers_is_not_created(chain, feed_of, face):
-    part = source_of(face, RECIPE, tick=60, count=1, scale=3, width=3, form="return")
+    part = source_of(face, RECIPE, tick=60, max_age=600, count=1, scale=3, width=3, form="return")
     with pytest.raises((RevertedError, TransactionFailedError)):
         create(chain, part)
     assert not chain.code(part.address)

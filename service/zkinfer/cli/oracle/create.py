@@ -102,7 +102,7 @@ def _create_source(deployed: Deployed, feed: FeedFile, source: Path | None) -> N
     aggregator = None if source is None else SourceSettings.from_toml(source).aggregator
     if aggregator is None:
         raise RecipeError("The contract that gives the feed's inputs is not there.", "Give --source, with aggregator.")
-    part = source_part(aggregator, feed.recipe, feed.spec.tick)
+    part = source_part(aggregator, feed.recipe, feed.spec.tick, feed.spec.max_age)
     if part.address != feed.spec.source:
         raise RecipeError(
             f"The feed's inputs come from {feed.spec.source}; this source would be {part.address}.",

@@ -147,7 +147,7 @@ def _proposed(circuit: Circuit, settings: SourceSettings, folder: Path, terms: T
 
     if settings.aggregator is not None:
         recipe = propose_recipe(circuit, settings, ())
-        contract = source_part(settings.aggregator, recipe, terms.tick).address
+        contract = source_part(settings.aggregator, recipe, terms.tick, terms.max_age).address
         return propose_feed(circuit, recipe, replace(terms, source=contract)), None
     opened = settings.open_document(folder)
     recipe = propose_recipe(circuit, settings, series_in(opened, settings.select or ""))

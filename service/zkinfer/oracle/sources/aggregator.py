@@ -79,9 +79,15 @@ class ChainAggregator:
 
 @dataclass(frozen=True, slots=True)
 class AggregatorSource:
-    """The series of another feed's answers."""
+    """The series of another feed's answers.
+
+    Args:
+        aggregator: the other feed.
+        max_age: the most seconds from its last answer to the time, as in the contract.
+    """
 
     aggregator: Aggregator
+    max_age: int = (1 << 32) - 1
 
     def observe(self, recipe: Recipe, now: int) -> Observation:
         """The series at a time in Unix seconds, the beginning of a round.
@@ -119,10 +125,15 @@ class AggregatorSource:
         raise SourceError(f"The feed had more than {MAX_STEPS} rounds since the time.", "Ask for a later round.")
 
     def _require_last(self, last: int, time: int) -> None:
-        """The steps of the contract: (1) `last` is not later, (2) the next one is, (3) so are all later phases."""
+        """As the contract: (1) `last` is not later, nor too old, (2) the next one is later, (3) so are all phases."""
         updated_at = self.aggregator.round(last).updated_at  # (1)
         if updated_at > time:
             raise SourceError(f"Round {last} of the feed was updated at {updated_at}, after {time}.")
+        if time - updated_at > self.max_age:
+            raise SourceError(
+                f"Round {last} of the feed, its last, is {time - updated_at} s old; at most {self.max_age} is taken.",
+                "Has that feed stopped?",
+            )
         newest = self.aggregator.newest()
         if last != newest:
             self._require_later(last + 1, time)  # (2)

@@ -46,6 +46,13 @@ def test_answers_after_the_time_are_left_out():
     assert late == early
 
 
+def test_last_answer_that_is_too_old_is_refused():
+    foreign = Foreign(100, 200, 300)
+    AggregatorSource(foreign, max_age=60).observe(recipe(), TIME + 60)
+    with pytest.raises(SourceError, match="61 s old; at most 60"):
+        AggregatorSource(foreign, max_age=60).observe(recipe(), TIME + 61)
+
+
 def test_answers_of_one_phase_are_numbered_with_it():
     found = AggregatorSource(Foreign(100, 200, 300, phase=3)).observe(recipe(), TIME)
     assert int(found.source_digest, 16) == 3 * PHASE + 3
