@@ -63,6 +63,7 @@ contract FeedHub is FeedSigners, IERC165 {
         int192 answer;
         bytes32 inputCommitment;
         bool expired;
+        bool late;
         Level level;
         Round known;
         address[] signers;
@@ -237,11 +238,11 @@ contract FeedHub is FeedSigners, IERC165 {
         Head memory head = feed.head;
         data = _rounds[feedId][round];
         if (data.level < least) revert NoData(feedId);
-        if (least == Level.Proven || head.sourced) {
-            _requireLive(feedId, feed);
-        } else if (head.contradicted || (data.level == Level.Attested && round < feed.doubtedBelow)) {
-            revert FeedContradicted(feedId);
-        }
+        bool signed = least == Level.Attested && !head.sourced;
+        if (signed && head.contradicted) revert FeedContradicted(feedId);
+        bool doubted = signed && round < feed.doubtedBelow;
+        if (doubted && data.level == Level.Attested) revert FeedContradicted(feedId);
+        if (!signed || doubted) _requireLive(feedId, feed); // the answer rests on its proof
     }
 
     /// @dev Steps: (1) the payload is in the canonical encoding; (2) the feed exists, and the payload is for its signers;
@@ -263,6 +264,7 @@ contract FeedHub is FeedSigners, IERC165 {
         Rules memory rules = feed.rules;
         // (3), (4), (5)
         Posting memory post = _requireConsistent(payload, part, rules);
+        post.late = late;
         if (post.expired && !late) revert TooOld(part.observedAt);
         post.known = _rounds[feedId][post.round];
         post.level = FeedPayload.hasProof(part) ? Level.Proven : Level.Attested;
@@ -311,8 +313,9 @@ contract FeedHub is FeedSigners, IERC165 {
     }
 
     /// @dev Whether the proof confirms the answer; false if it contradicted the signers. Reverts if the proof does not
-    /// hold, or the source computes other inputs. What is on record as proven is not checked again: feed, time and
-    /// answer determine the report, so it is the one that was proven.
+    /// hold, or the source computes other inputs. What is on record as proven is not checked again by `verify`: feed,
+    /// time and answer determine the report, so it is the one that was proven. It is by `prove`, or signers could hide
+    /// a false answer behind a proof about other inputs for which it is right.
     function _requireTrue(
         bytes calldata payload,
         Payload memory part,
@@ -320,7 +323,7 @@ contract FeedHub is FeedSigners, IERC165 {
         Feed storage feed,
         Rules memory rules
     ) private returns (bool) {
-        if (post.known.level == Level.Proven && _isKnown(post)) {
+        if (!post.late && post.known.level == Level.Proven && _isKnown(post)) {
             _requireLive(part.feedId, feed);
             return true;
         }
@@ -415,6 +418,8 @@ contract FeedHub is FeedSigners, IERC165 {
         address pointer = _pointerOf(configDigest);
         if (pointer == address(0)) revert UnknownConfig(configDigest);
         if (_contradicted[feedId][configDigest]) revert ConfigContradicted(feedId, configDigest);
+        // What was proven since the contradiction was signed by them, too.
+        if (feed.head.contradicted) feed.doubtedBelow = feed.head.latest + 1;
         feed.config = configDigest;
         (feed.head.signers, feed.head.contradicted) = (pointer, false);
         emit ConfigChosen(feedId, configDigest);

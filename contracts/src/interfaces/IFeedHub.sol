@@ -57,7 +57,7 @@ struct Round {
 /// @notice What changes about a feed.
 /// @param latest The newest round with an answer of any level.
 /// @param latestProven The newest round with a proven answer.
-/// @param doubtedBelow Answers of rounds below this are not read as attested; see `Contradicted`.
+/// @param doubtedBelow Answers of rounds below this rest on their proofs alone: signers who were contradicted signed them.
 /// @param contradicted Whether a proof contradicted the present signers.
 /// @param sourced Whether an on-chain source computes the inputs: then there are no signers, and all depends on proofs.
 struct FeedState {
@@ -82,9 +82,10 @@ struct FeedState {
 /// gives an answer further than `tolerance` from the signed one. It needs no second payload, and a proof about other
 /// inputs is none: signers answer for the inputs they signed. Whether the round is on record does not matter, nor how
 /// old it is. It ends reading as attested until the owner chooses other signers; rounds up to then that were not proven
-/// are never read as attested again. Proven answers stay: they do not rest on the signers' arithmetic, only on their
-/// observation. Evidence counts against the feed's present signers only, so that leaked keys of former ones can do no
-/// harm. A report that was proven cannot be contradicted by another proof.
+/// are never read as attested again, and those that were only as long as the verifier is live. Proven answers stay: they
+/// do not rest on the signers' arithmetic, only on their observation. Evidence counts against the feed's present signers only, so that leaked keys of former ones can do no
+/// harm. Where a report is on record as proven, `verify` checks no further proof of it; `prove` does, since they may have
+/// signed the same answer for other inputs, for which it is false.
 ///
 /// A payload is abi.encode(bytes32[3] context, bytes report, bytes32[] rs, bytes32[] ss, bytes32 rawVs, bytes32
 /// sourceDigest, bytes inputs, int256[] outputs, bytes proof) in the canonical encoding; outputs and proof are both

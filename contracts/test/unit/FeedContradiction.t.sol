@@ -87,6 +87,19 @@ contract FeedContradictionTest is Feeds {
         vm.assertFalse(hub.isContradicted(feedId));
     }
 
+    /// @dev They signed the answer for the true inputs, for which it is false, and for made-up ones, for which it is right.
+    function test_prove_contradictionBehindAProvenReport_isRecorded() external {
+        Draft memory cover = provenOutput(NOW, LIE, 40);
+        cover.inputs = hex"1416";
+        cover.outputs[0] = 42; // 105 lies within the tolerance of the lie
+        cover.extra = keccak256(abi.encode(SOURCE_DIGEST, keccak256(cover.inputs)));
+        cover.proof = proofOf(cover);
+        post(cover);
+        requireStored(ROUND, LIE, NOW, Level.Proven);
+        hub.prove(encode(lie()));
+        vm.assertTrue(hub.isContradicted(feedId));
+    }
+
     function test_verify_attestationWhileContradicted_isRefused() external {
         post(attested(NOW - TICK, ANSWER));
         post(lie());
@@ -129,6 +142,21 @@ contract FeedContradictionTest is Feeds {
         post(attested(NOW + TICK, ANSWER));
         (uint40 round,) = hub.latest(feedId, Level.Attested);
         vm.assertEq(round, ROUND + 1);
+    }
+
+    /// @dev Only a proof vouches for what contradicted signers signed, and one of a stopped verifier vouches for nothing.
+    function test_read_provenByContradictedSignersAndVerifierStopped_isRefused() external {
+        post(proven(NOW - TICK));
+        post(lie());
+        post(proven(NOW));
+        choose(other);
+        vm.assertEq(int256(hub.requireAt(feedId, ROUND, Level.Attested)), ANSWER);
+        vm.prank(GUARDIAN);
+        stop.stop();
+        for (uint40 round = ROUND - 1; round <= ROUND; ++round) {
+            vm.expectRevert(error_(IFeedHub.FeedStopped.selector));
+            hub.requireAt(feedId, round, Level.Attested);
+        }
     }
 
     function test_choose_contradictedSigners_isRefused() external {
