@@ -7,10 +7,14 @@ import {AggregatorV3Interface} from "../interfaces/AggregatorV3Interface.sol";
 /// @title A stable address for a feed whose model may change
 /// @notice Numbers are those of Chainlink's EACAggregatorProxy: phase << 64 | round, so that consumers which page back
 /// find the rounds of earlier faces. The owner proposes a face; it can be confirmed only after a delay that is fixed
-/// here, in which consumers can look at it and leave. A face must have the decimals of the first.
+/// here, in which consumers can look at it and leave; and no later than WINDOW after that, so that no forgotten proposal
+/// takes them by surprise. A face must have the decimals of the first. What a face answers is its own affair: whoever
+/// reads here checks that a proposed one is a FeedFace, of which hub, feed and level.
 contract FeedProxy is AggregatorV3Interface, Ownable2Step {
     /// @notice Seconds between a proposal and its confirmation.
     uint256 public immutable DELAY;
+    /// @notice Seconds in which a proposal can be confirmed, after its delay.
+    uint256 public constant WINDOW = 14 days;
     /// @inheritdoc AggregatorV3Interface
     uint8 public immutable override decimals;
     /// @notice The phase of the present face; the first is 1.
@@ -35,6 +39,8 @@ contract FeedProxy is AggregatorV3Interface, Ownable2Step {
     error NotProposed(address proposed, address face);
     /// @notice The delay has not passed.
     error TooEarly(uint256 confirmableAt);
+    /// @notice The proposal is too old; it must be made anew.
+    error TooLate(uint256 confirmableUntil);
     /// @notice There was no such phase.
     error UnknownPhase(uint256 phase);
     /// @notice Without an owner the model behind this address could never change.
@@ -52,20 +58,20 @@ contract FeedProxy is AggregatorV3Interface, Ownable2Step {
     /// @notice Propose a face, as the owner. It replaces an earlier proposal, and its delay begins anew; zero withdraws.
     /// @param face The face.
     function proposeAggregator(AggregatorV3Interface face) external onlyOwner {
-        if (address(face) != address(0) && face.decimals() != decimals) {
-            revert DecimalsDiffer(decimals, face.decimals());
-        }
+        if (address(face) != address(0)) _requireDecimals(face);
         proposedAggregator = face;
         confirmableAt = block.timestamp + DELAY;
         emit AggregatorProposed(address(aggregator()), address(face), confirmableAt);
     }
 
-    /// @notice Confirm the proposed face, as the owner, when its delay has passed.
+    /// @notice Confirm the proposed face, as the owner, when its delay has passed and before the window has.
     /// @param face The face, which must be the proposed one.
     function confirmAggregator(AggregatorV3Interface face) external onlyOwner {
         address proposed = address(proposedAggregator);
         if (proposed == address(0) || address(face) != proposed) revert NotProposed(proposed, address(face));
         if (block.timestamp < confirmableAt) revert TooEarly(confirmableAt);
+        if (block.timestamp > confirmableAt + WINDOW) revert TooLate(confirmableAt + WINDOW);
+        _requireDecimals(face); // which other code than a FeedFace's may have changed since
         delete proposedAggregator;
         _enter(face);
     }
@@ -119,6 +125,11 @@ contract FeedProxy is AggregatorV3Interface, Ownable2Step {
         address previous = address(aggregator());
         phaseAggregators[++phaseId] = face;
         emit AggregatorConfirmed(previous, address(face), phaseId);
+    }
+
+    function _requireDecimals(AggregatorV3Interface face) private view {
+        uint8 actual = face.decimals();
+        if (actual != decimals) revert DecimalsDiffer(decimals, actual);
     }
 
     /// @dev A face's own numbers are below 2^64.

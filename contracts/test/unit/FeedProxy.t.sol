@@ -56,6 +56,26 @@ contract FeedProxyTest is Feeds {
         confirm(second);
     }
 
+    /// @dev An owner could keep a proposal for the day on which nobody looks.
+    function test_confirm_afterTheWindow_isRefused() external {
+        propose(second);
+        uint256 until = NOW + DELAY + proxy.WINDOW();
+        vm.warp(until + 1);
+        vm.expectRevert(abi.encodeWithSelector(FeedProxy.TooLate.selector, until));
+        confirm(second);
+        vm.warp(until);
+        confirm(second);
+    }
+
+    function test_confirm_faceWhoseDecimalsChanged_isRefused() external {
+        ScriptedAggregator other = new ScriptedAggregator(1);
+        propose(other);
+        vm.warp(NOW + DELAY);
+        vm.mockCall(address(other), abi.encodeWithSignature("decimals()"), abi.encode(8));
+        vm.expectRevert(abi.encodeWithSelector(FeedProxy.DecimalsDiffer.selector, 1, 8));
+        confirm(other);
+    }
+
     function test_propose_again_beginsAnewWithTheDelay() external {
         propose(second);
         vm.warp(NOW + DELAY - 1);
