@@ -31,7 +31,10 @@ library FeedSpecs {
         if (spec.least > spec.most) revert IFeedHub.ImpossibleSpec("least");
         if (spec.tick == 0) revert IFeedHub.ImpossibleSpec("tick");
         if (spec.heartbeat < spec.tick) revert IFeedHub.ImpossibleSpec("heartbeat");
-        if (spec.maxAge < spec.tick) revert IFeedHub.ImpossibleSpec("maxAge");
+        // A report says in 32 bits until when it can be posted, so with a greater age there would never be one.
+        if (spec.maxAge < spec.tick || spec.maxAge + block.timestamp > type(uint32).max) {
+            revert IFeedHub.ImpossibleSpec("maxAge");
+        }
         if (spec.source != address(0) && spec.source.code.length == 0) revert IFeedHub.ImpossibleSpec("source");
         if (bytes(spec.description).length > MAX_DESCRIPTION) revert IFeedHub.ImpossibleSpec("description");
     }

@@ -137,6 +137,8 @@ contract FeedCreationTest is Feeds {
         wanted = another();
         wanted.maxAge = wanted.tick - 1;
         refusesField(wanted, "maxAge");
+        wanted.maxAge = uint32(type(uint32).max - NOW + 1); // no report could say until when it holds
+        refusesField(wanted, "maxAge");
         wanted = another();
         wanted.source = address(0x1234); // nothing is there
         refusesField(wanted, "source");
@@ -149,8 +151,9 @@ contract FeedCreationTest is Feeds {
         Spec memory wanted = another();
         (wanted.output, wanted.scale, wanted.decimals) = (1, 64, 18);
         (wanted.least, wanted.most) = (type(int192).min, type(int192).max);
-        (wanted.tolerance, wanted.tick) = (type(uint64).max, type(uint32).max);
-        (wanted.heartbeat, wanted.maxAge) = (type(uint32).max, type(uint32).max);
+        (wanted.tolerance, wanted.heartbeat) = (type(uint64).max, type(uint32).max);
+        wanted.maxAge = uint32(type(uint32).max - NOW);
+        wanted.tick = wanted.maxAge;
         wanted.description = string(new bytes(200));
         bytes32 made = createFeed(wanted, config);
         vm.assertEq(keccak256(abi.encode(hub.specOf(made))), keccak256(abi.encode(wanted)));

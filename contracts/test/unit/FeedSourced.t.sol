@@ -2,10 +2,33 @@
 pragma solidity ^0.8.24;
 
 import {AggregatorSource, Form} from "../../src/feeds/AggregatorSource.sol";
+import {FeedHub} from "../../src/feeds/FeedHub.sol";
 import {IFeedHub, Level, Spec} from "../../src/interfaces/IFeedHub.sol";
 import {InferenceProof} from "../../src/libraries/InferenceProof.sol";
 import {Draft, Feeds} from "../support/Feeds.sol";
 import {ScriptedAggregator} from "../support/ScriptedAggregator.sol";
+
+/// @notice A source that answers as it should, after a try to post something else meanwhile.
+contract ReentrantSource {
+    FeedHub private immutable HUB;
+    bytes private _other;
+    bytes32 private immutable COMMITMENT;
+    bool public tried;
+
+    constructor(FeedHub hub, bytes32 commitment) {
+        (HUB, COMMITMENT) = (hub, commitment);
+    }
+
+    function carry(bytes calldata other) external {
+        _other = other;
+    }
+
+    function inputsAt(bytes32, uint40 round, bytes calldata) external returns (bytes32, uint40) {
+        tried = true;
+        HUB.verify(_other, "");
+        return (COMMITMENT, round * 60);
+    }
+}
 
 /// @notice A feed whose inputs a contract computes from another aggregator: nobody signs.
 contract FeedSourcedTest is Feeds {
@@ -89,6 +112,21 @@ contract FeedSourcedTest is Feeds {
         hub.requireAt(feedId, ROUND, Level.Attested);
         vm.expectRevert(error_(IFeedHub.FeedStopped.selector));
         hub.requireAt(feedId, ROUND, Level.Proven);
+    }
+
+    /// @dev Sources are called statically, so they change nothing, here or elsewhere.
+    function test_verify_sourceThatPostsMeanwhile_isRefused() external {
+        bytes memory other = encode(sourced());
+        ReentrantSource bad = new ReentrantSource(hub, keccak256(INPUTS));
+        bad.carry(other);
+        Spec memory wanted = hub.specOf(feedId);
+        wanted.source = address(bad);
+        feedId = createFeed(wanted, 0);
+        bytes memory payload = encode(sourced());
+        (bool success,) = address(hub).call{gas: 2_000_000}(abi.encodeCall(hub.verify, (payload, "")));
+        vm.assertFalse(success);
+        vm.assertFalse(bad.tried());
+        requireStored(ROUND, 0, 0, Level.None);
     }
 
     function test_choose_signers_isRefused() external {

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from zkinfer.contracts.address_book import AddressBook
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.deploy import ASHLAR_SELECTOR, EZKL_SELECTOR, Governance, deploy, plan
+    from zkinfer.contracts.feed_parts import deploy_face
+    from zkinfer.contracts.feeds import FeedHub
     from zkinfer.contracts.governance import Powers, verify_deployment
     from zkinfer.contracts.ledger import Ledger
     from zkinfer.contracts.registry import Registry
@@ -46,6 +48,7 @@ __all__ = [
     "ChainError",
     "CodeMismatchError",
     "ContractName",
+    "FeedHub",
     "Governance",
     "Layout",
     "Ledger",
@@ -57,6 +60,7 @@ __all__ = [
     "Request",
     "connect",
     "deploy",
+    "deploy_face",
     "input_commitment",
     "key_store_code",
     "listing_of",
@@ -73,6 +77,7 @@ _LAZY = {
     "AddressBook": "address_book",
     "Chain": "chain",
     "EZKL_SELECTOR": "deploy",
+    "FeedHub": "feeds",
     "Governance": "deploy",
     "Ledger": "ledger",
     "Limits": "transactions",
@@ -81,6 +86,7 @@ _LAZY = {
     "RemoteSigner": "signers",
     "connect": "rpc",
     "deploy": "deploy",
+    "deploy_face": "feed_parts",
     "load_keystore": "signers",
     "plan": "deploy",
     "verify_deployment": "governance",
