@@ -76,7 +76,7 @@ def test_killed_daemon_goes_on_and_says_why_rounds_are_missing(alone):
     time.sleep(9)
     operator.start()
     until(lambda: proven(alone, after=last + 2), "it did not go on")
-    gap = operator.status()[1]["feeds"][0]["gap"]
+    gap = operator.status()[1]["feeds"][0]["gaps"][0]
     assert gap["reason"] in ("not running", "too slow")
 
 

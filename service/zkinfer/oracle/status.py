@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from zkinfer.contracts.errors import ChainError
+from zkinfer.oracle.store.deliveries import Delivery
+from zkinfer.oracle.store.gaps import Gap
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from zkinfer.contracts.feed_formats import Level
     from zkinfer.oracle.chains import ChainAccess
     from zkinfer.oracle.store import Store
-    from zkinfer.oracle.store.gaps import Gap
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ class FeedStatus:
         contradicted: whether a proof contradicted the signers.
         balance: of the posting account, in wei; None without one.
         waiting: why the newest round is not on the chain yet, as the daemon found.
-        gap: the last gap on record.
+        gaps: on record, newest first.
+        undelivered: rounds that the chain did not get although they were made, newest first.
         unreachable: why the chain did not answer.
     """
 
@@ -59,8 +61,14 @@ class FeedStatus:
     contradicted: bool = False
     balance: int | None = None
     waiting: str = ""
-    gap: Gap | None = None
+    gaps: tuple[Gap, ...] = ()
+    undelivered: tuple[Delivery, ...] = ()
     unreachable: str = ""
+
+    @property
+    def gap(self) -> Gap | None:
+        """The last gap."""
+        return self.gaps[0] if self.gaps else None
 
     @property
     def late(self) -> bool:
@@ -74,7 +82,6 @@ class FeedStatus:
 
     def document(self) -> dict[str, Any]:
         """The JSON form; large numbers as text."""
-        gap = self.gap
         return {
             "feed": self.feed,
             "feedID": self.feed_id,
@@ -89,14 +96,30 @@ class FeedStatus:
             "balance": None if self.balance is None else str(self.balance),
             "waiting": self.waiting or None,
             "unreachable": self.unreachable or None,
-            "gap": None
-            if gap is None
-            else {"first": gap.first, "last": gap.last, "reason": str(gap.reason), "detail": gap.detail},
+            "gaps": [_gap_document(gap) for gap in self.gaps],
+            "undelivered": [
+                {
+                    "round": one.key.round.number,
+                    "report": one.key.level,
+                    "state": str(one.state),
+                    "reason": one.reason,
+                }
+                for one in self.undelivered
+            ],
         }
 
 
+def _gap_document(gap: Gap) -> dict[str, Any]:
+    return {"first": gap.first, "last": gap.last, "reason": str(gap.reason), "detail": gap.detail}
+
+
 def status_of(
-    feeds: Iterable[WatchedFeed], chains: Mapping[str, ChainAccess], store: Store | None, now: float
+    feeds: Iterable[WatchedFeed],
+    chains: Mapping[str, ChainAccess],
+    store: Store | None,
+    now: float,
+    *,
+    gaps: int = 1,
 ) -> list[FeedStatus]:
     """The state of each feed on each of its chains.
 
@@ -105,17 +128,19 @@ def status_of(
         chains: by name.
         store: of the daemon; None if it does not run here.
         now: Unix seconds.
+        gaps: how many gaps, and how many undelivered rounds, at most.
 
     Raises:
         StoreError: the database cannot be used.
     """
-    return [_status(feed, chains[name], store, now) for feed in feeds for name in feed.chains]
+    return [_status(feed, chains[name], store, now, gaps) for feed in feeds for name in feed.chains]
 
 
-def _status(feed: WatchedFeed, chain: ChainAccess, store: Store | None, now: float) -> FeedStatus:
-    gap, waiting = None, ""
+def _status(feed: WatchedFeed, chain: ChainAccess, store: Store | None, now: float, gaps: int) -> FeedStatus:
+    known, undelivered, waiting = list[Gap](), list[Delivery](), ""
     if store is not None:
-        gap = next(iter(store.gaps.of(feed.id, 1)), None)
+        known = store.gaps.of(feed.id, gaps)
+        undelivered = store.deliveries.undelivered(feed.id, chain.name, gaps)
         newest = store.deliveries.newest(feed.id, chain.name)
         waiting = (newest.reason or "") if newest is not None else ""
     try:
@@ -124,7 +149,14 @@ def _status(feed: WatchedFeed, chain: ChainAccess, store: Store | None, now: flo
         balance = chain.balance() if chain.posts else None
     except ChainError as err:
         return FeedStatus(
-            feed.name, feed.id, chain.name, feed.heartbeat, waiting=waiting, gap=gap, unreachable=str(err)
+            feed.name,
+            feed.id,
+            chain.name,
+            feed.heartbeat,
+            waiting=waiting,
+            gaps=tuple(known),
+            undelivered=tuple(undelivered),
+            unreachable=str(err),
         )
     return FeedStatus(
         feed=feed.name,
@@ -138,5 +170,6 @@ def _status(feed: WatchedFeed, chain: ChainAccess, store: Store | None, now: flo
         contradicted=contradicted,
         balance=balance,
         waiting=waiting,
-        gap=gap,
+        gaps=tuple(known),
+        undelivered=tuple(undelivered),
     )

@@ -64,6 +64,7 @@ def test_gap_and_reason_come_from_the_daemons_store(chain, three):
     store.deliveries.plan(key)
     store.deliveries.move(key, DeliveryState.REFUSED, reason="It expired.")
     found = status(chain, START, store)
+    assert [one.reason for one in found.undelivered] == ["It expired."]
     assert (found.gap, found.waiting) == (Gap(TICK + 1, TICK + 4, GapReason.SOURCE_REFUSED, "503"), "It expired.")
 
 
@@ -73,10 +74,24 @@ def test_document_has_large_numbers_as_text(chain, tmp_path):
         store.gaps.note(FEED, Gap(1, 2, GapReason.NOT_RUNNING, ""))
         document = status(chain, START, store).document()
     assert (document["answer"], document["balance"]) == (str(-(1 << 190)), "100")
-    assert document["gap"] == {"first": 1, "last": 2, "reason": "not running", "detail": ""}
+    assert document["gaps"] == [{"first": 1, "last": 2, "reason": "not running", "detail": ""}]
+    assert document["undelivered"] == []
     assert (document["late"], document["age"]) == (False, 0)
 
 
 def test_chain_without_an_account_shows_no_balance(chain):
     chain.posts = False
     assert status(chain, START).balance is None
+
+
+def test_as_many_gaps_and_undelivered_rounds_are_shown_as_asked_for(chain, three):
+    store = three[0].store
+    for number in range(4):
+        store.gaps.note(FEED, Gap(number * 2, number * 2, GapReason.TOO_SLOW, ""))
+        key = DeliveryKey(RoundKey(FEED, number), "base", "proven")
+        store.deliveries.plan(key)
+        store.deliveries.move(key, DeliveryState.SUPERSEDED, reason="newer")
+        store.deliveries.plan(DeliveryKey(RoundKey(FEED, number), "other", "proven"))
+    (found,) = status_of([WATCHED], {"base": chain}, store, START, gaps=3)
+    assert [gap.first for gap in found.gaps] == [6, 4, 2]
+    assert [one["round"] for one in found.document()["undelivered"]] == [3, 2, 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 def status_command(
     config: ConfigOption = Path("feeds.toml"),
+    gaps: Annotated[
+        int, typer.Option(min=1, max=100_000, help="How many gaps and undelivered rounds to show of each feed.")
+    ] = 1,
     as_json: AsJson = False,
 ) -> None:
     """Show each feed on each chain: age, round, level, the last gap and its reason, and the balance.
@@ -51,11 +54,11 @@ def status_command(
             chains = {name: open_chain(name, part, file) for name, part in file.chain.items()}
             store = _store(file)
             try:
-                found = status_of(watched_feeds(file), chains, store, time.time())
+                found = status_of(watched_feeds(file), chains, store, time.time(), gaps=gaps)
             finally:
                 if store is not None:
                     store.close()
-        _show(found, as_json=as_json)
+        _show(found, gaps, as_json=as_json)
 
 
 def _store(file: FeedsFile) -> Store | None:
@@ -67,7 +70,7 @@ def _store(file: FeedsFile) -> Store | None:
     return Store.open(file.store_url)
 
 
-def _show(found: list[FeedStatus], *, as_json: bool) -> None:
+def _show(found: list[FeedStatus], gaps: int, *, as_json: bool) -> None:
     table = Table(
         "feed", "chain", "state", "age", "round", "level", "balance", "last gap", box=None, padding=(0, 2, 0, 0)
     )
@@ -86,12 +89,23 @@ def _show(found: list[FeedStatus], *, as_json: bool) -> None:
     for one in found:
         if why := one.unreachable or one.waiting:
             say(f"  {plain(one.feed)} on {plain(one.chain)}: {plain(why)}")
+        if gaps > 1:
+            _show_missing(one)
     fine = all(one.fine for one in found)
     if as_json:
         print_json({"ok": fine, "feeds": [one.document() for one in found]})
     if not fine:
         print_result("[red]a feed is late, contradicted, or its chain does not answer[/]")
         raise typer.Exit(REFUSED)
+
+
+def _show_missing(one: FeedStatus) -> None:
+    """Every gap and undelivered round, each with its reason."""
+    for gap in one.gaps:
+        print_result(f"  {plain(one.feed)} {gap.first}-{gap.last}: {gap.reason}. {plain(gap.detail)}")
+    for lost in one.undelivered:
+        about = f"{plain(one.feed)} {lost.key.round.number} on {plain(one.chain)}"
+        print_result(f"  {about}: {lost.key.level} {lost.state}. {plain(lost.reason or '')}")
 
 
 def _state(one: FeedStatus) -> str:

@@ -132,6 +132,14 @@ class Deliveries:
         found = self._all(query.order_by(deliveries.c.number.desc(), deliveries.c.level.desc()).limit(1))
         return found[0] if found else None
 
+    def undelivered(self, feed: str, chain: str, limit: int) -> list[Delivery]:
+        """The deliveries of a feed to a chain that ended without it, newest round first."""
+        ended = [str(DeliveryState.SUPERSEDED), str(DeliveryState.REFUSED)]
+        query = select(deliveries).where(
+            deliveries.c.feed == feed, deliveries.c.chain == chain, deliveries.c.state.in_(ended)
+        )
+        return self._all(query.order_by(deliveries.c.number.desc(), deliveries.c.level.desc()).limit(limit))
+
     def of_round(self, key: RoundKey) -> list[Delivery]:
         """The deliveries of a round."""
         return self._all(select(deliveries).where(deliveries.c.feed == key.feed, deliveries.c.number == key.number))

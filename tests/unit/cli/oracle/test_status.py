@@ -34,6 +34,9 @@ def test_last_gap_comes_from_the_daemons_database(folder):
     with Store.open(f"sqlite:///{folder}/oracle.sqlite") as store:
         store.gaps.note(read_feed(folder / "feed.json").id, Gap(7, 9, GapReason.SOURCE_REFUSED, "503"))
     assert "7-9: source refused" in status(folder).stdout
+    assert "vol 7-9: source refused. 503" in status(folder, "--gaps", "5").stdout
+    (feed,) = json.loads(status(folder, "--gaps", "5", "--json").stdout)["feeds"]
+    assert [one["detail"] for one in feed["gaps"]] == ["503"]
 
 
 def test_fresh_feed_exits_with_0(folder, monkeypatch):
