@@ -123,7 +123,7 @@ def test_dry_run_of_a_deployment_sends_nothing(deployed):
     another = ("deploy", "--test", "--salt", "0x" + "01" * 32, "--deployment", "another.json", "--dry-run")
     outcome = deployed(*another)
     assert outcome.status == 0, outcome.stderr
-    assert len(outcome.document["created"]) == 11
+    assert len(outcome.document["created"]) == 12
     assert all(int(one["maxCost"]) > 0 for one in outcome.document["transactions"])
     assert "nothing was sent" in outcome.text
     assert deployed(*another).document["created"] == outcome.document["created"]
