@@ -130,11 +130,13 @@ class Adapter:
             host, port = (parts.hostname or "").lower(), parts.port
         except ValueError as err:
             raise BadFieldError("responseURL", "The responseURL is not a URL.") from err
-        if not host or parts.username is not None or not {host, f"{host}:{port}"} & self._hosts:
+        # A host without a port stands for that of https alone, not for every service there.
+        listed = f"{host}:{port}" in self._hosts or (host in self._hosts and port in (None, 443))
+        if not host or parts.username is not None or not listed:
             raise BadFieldError(
                 "responseURL", f"{host!r:.80} may not be called back.", "List the host in server.callback-hosts."
             )
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host) and port is not None):
             raise BadFieldError(
                 "responseURL", "The responseURL is not encrypted.", "Use https, or a port of this machine."
             )
@@ -173,13 +175,14 @@ class Adapter:
         async with httpx.AsyncClient(timeout=_CALL_SECONDS, transport=self._transport, trust_env=False) as client:
             for attempt in range(_ATTEMPTS):
                 try:
-                    reply = await client.patch(url, json=document)
+                    async with client.stream("PATCH", url, json=document) as reply:  # its body is not read
+                        status = reply.status_code
                 except httpx.HTTPError as err:
                     why = type(err).__name__
                 else:
-                    if reply.is_success:
+                    if httpx.codes.is_success(status):
                         return
-                    why = f"status {reply.status_code}"
+                    why = f"status {status}"
                 await asyncio.sleep(2**attempt)
         log.warning("a job was not called back", reason=why, host=urlsplit(url).hostname)
 

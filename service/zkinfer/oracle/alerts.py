@@ -33,6 +33,8 @@ class AlertKind(StrEnum):
     POST_REFUSED = "post refused"
     BALANCE_LOW = "balance low"
     CONTRADICTED = "contradicted"
+    KEY_ELSEWHERE = "key used elsewhere"
+    CLOCK_WENT_BACK = "clock went back"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +148,11 @@ class Alerts:
         """Send once; why it failed, without the URL, which may hold a secret, or nothing."""
         assert self._url is not None  # noqa: S101 - nothing is queued without one
         try:
-            with httpx.Client(timeout=_TIMEOUT, transport=self._transport, trust_env=False) as client:
-                answer = client.post(self._url, json=alert.document(time.time()))
+            with (
+                httpx.Client(timeout=_TIMEOUT, transport=self._transport, trust_env=False) as client,
+                client.stream("POST", self._url, json=alert.document(time.time())) as answer,
+            ):
+                accepted, status = answer.is_success, answer.status_code  # its body is not read
         except (httpx.HTTPError, httpx.InvalidURL) as err:
             return f"The webhook did not answer ({type(err).__name__})."
-        return "" if answer.is_success else f"The webhook answered with status {answer.status_code}."
+        return "" if accepted else f"The webhook answered with status {status}."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from zkinfer.oracle.schedule import Last
+from zkinfer.oracle.schedule import MAX_SKEW, Last
 from zkinfer.oracle.states import OPEN_DELIVERIES
 
 if TYPE_CHECKING:
@@ -94,8 +94,8 @@ class ChainAccess(Protocol):
         ...
 
 
-def last_round(store: Store, feed: Feed, chain: ChainAccess) -> Last | None:
-    """The newest round that a chain has, or that is on its way to it.
+def last_round(store: Store, feed: Feed, chain: ChainAccess, now: float) -> Last | None:
+    """The newest round that a chain has, or that is on its way to it. One from the future was made by a wrong clock.
 
     Raises ChainError if the chain does not answer.
     """
@@ -105,6 +105,10 @@ def last_round(store: Store, feed: Feed, chain: ChainAccess) -> Last | None:
     if on_the_way is None or on_the_way.state not in OPEN_DELIVERIES:
         return on_chain
     known = store.rounds.find(on_the_way.key.round)
-    if known is None or (on_chain is not None and on_chain.observed_at >= known.observed_at):
+    if (
+        known is None
+        or known.observed_at > now + MAX_SKEW
+        or (on_chain is not None and on_chain.observed_at >= known.observed_at)
+    ):
         return on_chain
     return Last(known.observed_at, known.answer)

@@ -149,7 +149,8 @@ class ServerPart(_Part):
     hosts: tuple[HostName, ...] = ()
     """Names by which callers address a server that listens at a loopback address, besides `localhost`."""
     callback_hosts: tuple[HostAndPort, ...] = ()
-    """Hosts that jobs of the external adapter may name in `responseURL`. Default: none."""
+    """Hosts that jobs of the external adapter may name in `responseURL`, each with its port unless that is 443.
+    Default: none."""
     metrics: bool | None = None
     """Serve `/metrics`. Default: only if other machines cannot call."""
 

@@ -152,7 +152,7 @@ class Daemon:
         return application(
             streams=StreamsApi(feeds, parts.store),
             adapter=adapter,
-            voter=Voter(feeds, parts.store),
+            voter=Voter(feeds, parts.store, alerts=parts.alerts),
             store=parts.store,
             documents=parts.documents,
             registry=metrics.registry if wanted or (wanted is None and address.is_local) else None,

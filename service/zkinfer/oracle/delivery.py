@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from zkinfer.contracts.errors import ChainError, FeedContradictedError, FeeLimitError, RevertedError
 from zkinfer.contracts.feed_formats import Level
 from zkinfer.oracle.alerts import AlertKind
-from zkinfer.oracle.schedule import takeover_time
+from zkinfer.oracle.schedule import MAX_SKEW, takeover_time
 from zkinfer.oracle.states import DeliveryState, RoundState
 from zkinfer.service.logs import log
 
@@ -72,7 +72,8 @@ class DeliveryLoop:
         for delivery in open_:
             feed = self._feeds.get(delivery.key.round.feed)
             stored = self._store.rounds.find(delivery.key.round)
-            if feed is not None and stored is not None:
+            # A round from the future was made by a wrong clock, and must not supersede any.
+            if feed is not None and stored is not None and stored.observed_at <= self._clock() + MAX_SKEW:
                 self._bring_forward(delivery, feed, stored, handled)
         self._check_state()
         return bool(self._store.deliveries.open(self.chain.name)) if open_ else False

@@ -75,6 +75,7 @@ class FeedLoop:
         self._failure: tuple[GapReason, str] | None = None
         self._retry_at = self._ask_again_at = 0.0
         self._has_looked = False
+        self._looked: int | None = None
 
     @property
     def poll_seconds(self) -> float:
@@ -94,9 +95,20 @@ class FeedLoop:
             return False
         number = self.feed.round_at(self._clock())
         last = self._note_missed(number)
-        if last < number:
+        if last < number or (self._is_ahead(last, number) and self._looked != number):
             self._look(number)
         self._finish_observed()
+        return True
+
+    def _is_ahead(self, last: int, number: int) -> bool:
+        """Whether a tick of the future was looked at: the clock was wrong then, or is now."""
+        if last <= number + 1:
+            self._alerts.end(AlertKind.CLOCK_WENT_BACK, self.feed.name)
+            return False
+        text = f"The tick {last} was looked at before, and it is {number} now. Check this machine's clock."
+        self._alerts.begin(AlertKind.CLOCK_WENT_BACK, self.feed.name, text)
+        if self._looked != number:
+            self._store.rounds.withdraw(self.feed.id, number + 1, "It was made by a clock that was ahead.")
         return True
 
     def _note_missed(self, number: int) -> int:
@@ -127,7 +139,7 @@ class FeedLoop:
             if not self._settle(number):
                 return
         self._store.gaps.looked_at(self.feed.id, number)
-        self._failure, self._retry_at = None, 0.0
+        self._failure, self._retry_at, self._looked = None, 0.0, number
 
     def _settle(self, number: int) -> bool:
         """Whether it is settled that a round is not due, or which report it has."""
@@ -182,7 +194,7 @@ class FeedLoop:
         found = []
         for chain in self._chains:
             try:
-                found.append(last_round(self._store, self.feed, chain))
+                found.append(last_round(self._store, self.feed, chain, self._clock()))
             except ChainError as err:
                 log.warning("chain unreachable", chain=chain.name, reason=err.cause)
         return found or [self._last_on_record()]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from concurrent.futures import ThreadPoolExecutor
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -48,7 +49,9 @@ class Peers:
     ) -> None:
         self._urls = [_checked(url) for url in urls]
         self._client = httpx.Client(verify=verify, transport=transport, trust_env=False)
-        self._threads = ThreadPoolExecutor(max(len(urls), 1), thread_name_prefix="peers")
+        # One thread for each, so that a slow peer delays no other.
+        self._threads = {url: ThreadPoolExecutor(1, thread_name_prefix="peer") for url in self._urls}
+        self._last: dict[str, Future[VoteAnswer]] = {url: _done() for url in self._urls}
         self._refusals: dict[RoundKey, dict[str, str]] = {}
 
     def refusals(self, key: RoundKey) -> str:
@@ -57,36 +60,65 @@ class Peers:
         return "; ".join(f"{peer}: {reason}" for peer, reason in sorted(found.items()))
 
     def ask(self, feed: Feed, stored: StoredRound, source: bytes, signatures: Mapping[str, bytes]) -> dict[str, bytes]:
-        """The signatures that the peers give, by signer. A peer that refuses or is silent is logged."""
+        """The signatures that the peers give, by signer. A peer that refuses or is silent is logged.
+
+        Returns as soon as there are enough, and at the latest after a share of the tick, whatever the peers do.
+        """
         data = VoteRequest.of(stored, source, [*signatures.values()]).to_bytes()
         seconds = min(max(feed.spec.tick / 3, 0.3), _MAX_SECONDS)
-        futures = {url: self._threads.submit(self._ask, url, data, seconds) for url in self._urls}
         found: dict[str, bytes] = {}
-        for url, future in futures.items():
-            try:
-                given = valid_signatures(feed, stored.signing_hash, future.result().signatures)
-            except PeerError as err:
-                self._refusals.setdefault(stored.key, {}).setdefault(url, err.cause)
-                log.warning("a peer did not sign", peer=url, feed=feed.name, round=stored.key.number, reason=err.cause)
-            else:
-                found |= given
+        running = self._begin(stored, data, seconds)
+        try:
+            for future in as_completed(running, timeout=seconds):
+                found |= self._taken(feed, stored, running.pop(future), future)
+                if self._is_enough(feed, found, signatures):
+                    self._refusals.pop(stored.key, None)
+                    return found
+        except TimeoutError:
+            for url in running.values():
+                self._refuse(stored, url, "No answer in time.")
         for forgotten in [*self._refusals][:-_MAX_REFUSALS]:
             del self._refusals[forgotten]
-        if feed.config is not None and len(found.keys() | signatures.keys()) >= feed.config.threshold:
-            self._refusals.pop(stored.key, None)
         return found
+
+    def _begin(self, stored: StoredRound, data: bytes, seconds: float) -> dict[Future[VoteAnswer], str]:
+        """Ask each peer that has answered the last request, in a thread of its own."""
+        running = {}
+        for url, thread in self._threads.items():
+            if not self._last[url].done():
+                self._refuse(stored, url, "Still busy with the last request.")
+                continue
+            self._last[url] = thread.submit(self._ask, url, data, seconds)
+            running[self._last[url]] = url
+        return running
+
+    def _taken(self, feed: Feed, stored: StoredRound, url: str, future: Future[VoteAnswer]) -> dict[str, bytes]:
+        try:
+            return valid_signatures(feed, stored.signing_hash, future.result().signatures)
+        except PeerError as err:
+            self._refuse(stored, url, err.cause)
+            return {}
+
+    def _refuse(self, stored: StoredRound, url: str, reason: str) -> None:
+        self._refusals.setdefault(stored.key, {}).setdefault(url, reason)
+        log.warning("a peer did not sign", peer=url, round=stored.key.number, reason=reason)
+
+    @staticmethod
+    def _is_enough(feed: Feed, found: Mapping[str, bytes], signatures: Mapping[str, bytes]) -> bool:
+        return feed.config is not None and len(found.keys() | signatures.keys()) >= feed.config.threshold
 
     def close(self) -> None:
         """Close the connections."""
-        self._threads.shutdown(cancel_futures=True)
+        for thread in self._threads.values():
+            thread.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
     def _ask(self, url: str, data: bytes, seconds: float) -> VoteAnswer:
         """One peer's answer; raises PeerError."""
-        headers = {"content-type": "application/json"}
+        headers, end = {"content-type": "application/json"}, time.monotonic() + seconds
         try:
             with self._client.stream("POST", url, content=data, headers=headers, timeout=seconds) as answer:
-                body = _body(answer)
+                body = _body(answer, end)
         except httpx.HTTPError as err:
             raise PeerError(f"No answer ({type(err).__name__}).", "Is the peer running, and reachable?") from err
         if answer.status_code != httpx.codes.OK:
@@ -97,10 +129,18 @@ class Peers:
             raise PeerError("The answer holds no signatures.", "Is the URL that of a report server?") from err
 
 
-def _body(answer: httpx.Response) -> bytes:
+def _done() -> Future[VoteAnswer]:
+    future: Future[VoteAnswer] = Future()
+    future.set_result(VoteAnswer(signatures=()))
+    return future
+
+
+def _body(answer: httpx.Response, end: float) -> bytes:
     body = bytearray()
     for part in answer.iter_bytes():
         body += part
+        if time.monotonic() > end:
+            raise PeerError("No complete answer in time.", "Is the peer overloaded?")
         if len(body) > _MAX_ANSWER:
             raise PeerError("The answer is too large.", "Is the URL that of a report server?")
     return bytes(body)

@@ -5,10 +5,12 @@ A signature is given only after all of these hold, in this order, cheapest first
 1. The request has the form below and is small.
 2. The feed is served here and has signers.
 3. The hash is signed by at least one of the feed's signers: nobody else can make this operator work.
-4. If this round is on record already, it is this very report. Then the signature is given again.
+4. If this round is on record already, it is this very report. Then the signature is given again. This operator's own
+   signature is over nothing else: otherwise another process has its key.
 5. The report is fresh: of this moment, give or take the tolerated clock skew, and not about to expire.
-6. The recipe makes the inputs from the sent source file, and this operator's own circuit the answer; the hash of
-   that report is the signed one. Inputs and answer of the request are never taken over.
+6. The recipe makes the inputs from the sent source file; with the claimed answer, their report has the signed hash.
+   Reports are public, so a stranger can send a signer's signature, but not over this hash. Only then this operator's
+   own circuit runs, and its answer must be the claimed one.
 7. This operator's own observation of the round agrees within the recipe's tolerance.
 8. The report is on record as the only one of its round, before the signature leaves.
 """
@@ -16,7 +18,8 @@ A signature is given only after all of these hold, in this order, cheapest first
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Final
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -25,6 +28,7 @@ from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import JsonError
 from zkinfer.contracts.errors import FeedFormatError, FeedSignatureError
 from zkinfer.contracts.feed_formats import recover, sign
+from zkinfer.oracle.alerts import AlertKind
 from zkinfer.oracle.errors import UnknownFeedError, VoteError
 from zkinfer.oracle.feed import FAILURES, packed, unpacked
 from zkinfer.oracle.schedule import MAX_SKEW, last_vote
@@ -34,14 +38,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from zkinfer.contracts.feed_formats import HashSigner
+    from zkinfer.oracle.alerts import Alerts
     from zkinfer.oracle.feed import Feed
     from zkinfer.oracle.observations import Observation
     from zkinfer.oracle.store import Store
     from zkinfer.oracle.store.rounds import NewRound, StoredRound
 
 MAX_REQUEST_BYTES: Final = 1 << 21
+_BUSY_SECONDS: Final = 5.0
+_MOST_REFUSED: Final = 3
+_MOST_REMEMBERED: Final = 4096
 Word = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
 Hex = Annotated[str, Field(pattern=r"^0x([0-9a-f]{2})*$")]
+Integer = Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,57})$")]
 Signed = Annotated[str, Field(pattern=r"^0x[0-9a-f]{130}$")]
 
 
@@ -54,6 +63,7 @@ class VoteRequest(BaseModel):
     round: Annotated[int, Field(ge=0, lt=1 << 40)]
     signing_hash: Word
     source: Hex
+    answer: Integer
     signatures: Annotated[tuple[Signed, ...], Field(min_length=1, max_length=31)]
 
     @classmethod
@@ -64,6 +74,7 @@ class VoteRequest(BaseModel):
             round=stored.key.number,
             signing_hash=stored.signing_hash,
             source="0x" + source.hex(),
+            answer=str(stored.answer),
             signatures=tuple("0x" + one.hex() for one in signatures),
         )
 
@@ -101,12 +112,21 @@ class Voter:
         feeds: that are served here, by id.
         store: of this daemon.
         clock: Unix seconds.
+        alerts: to the operator.
     """
 
-    def __init__(self, feeds: Mapping[str, Feed], store: Store, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        feeds: Mapping[str, Feed],
+        store: Store,
+        clock: Callable[[], float] = time.time,
+        alerts: Alerts | None = None,
+    ) -> None:
         self._feeds = feeds
         self._store = store
         self._clock = clock
+        self._alerts = alerts
+        self._refused: Counter[tuple[RoundKey, str]] = Counter()
 
     def vote(self, request: VoteRequest) -> VoteAnswer:
         """Sign a peer's report, or give the signatures on record.
@@ -118,16 +138,30 @@ class Voter:
         """
         feed = self._feed(request.feed_id)
         known = _known_signatures(feed, request)
-        with feed.deciding:  # one at a time: a peer cannot make this operator work in parallel
+        # One at a time: a peer cannot make this operator work in parallel.
+        if not feed.deciding.acquire(timeout=_BUSY_SECONDS):
+            raise VoteError("This operator is busy with another report of the feed.", "Ask again.")
+        try:
             return self._vote(feed, request, known)
+        finally:
+            feed.deciding.release()
 
     def _vote(self, feed: Feed, request: VoteRequest, known: Mapping[str, bytes]) -> VoteAnswer:
         stored = self._store.rounds.find(RoundKey(feed.id, request.round))
+        if feed.address in known and (stored is None or stored.signing_hash != request.signing_hash):
+            self._tell_of_key(feed, request.round)
         if stored is None:
             stored = self._adopt(feed, request, next(iter(known)))
         if stored.signing_hash != request.signing_hash:
             raise VoteError(f"Another report for round {request.round} is signed here.", "One per round, ever.")
         return VoteAnswer(signatures=tuple("0x" + one.hex() for one in self._signed(feed, stored, known).values()))
+
+    def _tell_of_key(self, feed: Feed, number: int) -> NoReturn:
+        text = f"This operator's key signed a report of round {number} that is not on record here."
+        cure = "Another process has the key, or the database was lost: use another key, or find that process."
+        if self._alerts is not None:
+            self._alerts.begin(AlertKind.KEY_ELSEWHERE, feed.name, f"{text} {cure}")
+        raise VoteError(text, cure)
 
     def _feed(self, name: str) -> Feed:
         """Rule 2."""
@@ -137,23 +171,33 @@ class Voter:
         return feed
 
     def _adopt(self, feed: Feed, request: VoteRequest, proposer: str) -> StoredRound:
-        """Rules 5 to 8, before the signature."""
+        """Rules 5 to 8, before the signature. Only a few reports of a signer that are refused are looked at."""
+        asking = RoundKey(feed.id, request.round), proposer
+        if self._refused[asking] >= _MOST_REFUSED:
+            raise VoteError(f"Too many reports of {proposer} for this round were refused.", "Ask for the next round.")
         try:
-            new = self._confirmed(feed, request, proposer)
-        except VoteError:
-            raise
+            return self._store.rounds.record(self._confirmed(feed, request, proposer))
         except FAILURES as err:
+            self._count_refusal(asking)
+            if isinstance(err, VoteError):
+                raise
             raise VoteError(f"Not confirmed here: {err.cause}", err.cure) from err
-        return self._store.rounds.record(new)
+
+    def _count_refusal(self, asking: tuple[RoundKey, str]) -> None:
+        if len(self._refused) >= _MOST_REMEMBERED:
+            self._refused.clear()
+        self._refused[asking] += 1
 
     def _confirmed(self, feed: Feed, request: VoteRequest, proposer: str) -> NewRound:
         """Rules 5 to 7."""
         model = feed.model
         observed = model.reconstruct(bytes.fromhex(request.source[2:]))
         self._require_fresh(feed, request, observed)
-        new = feed.new_round(observed, model.answer(observed), proposer)
+        new = feed.new_round(observed, int(request.answer), proposer)
         if new.signing_hash != request.signing_hash:
             raise VoteError("The source file gives another report here.", "Do both have the same circuit and feed?")
+        if (own := model.answer(observed)) != new.answer:
+            raise VoteError(f"The circuit answers {own} here, not {new.answer}.", "Do both have the same circuit?")
         model.require_agreement(model.observe(request.round), observed)
         return new
 

@@ -26,6 +26,7 @@ def request_of(asking, value=100, at=None, key=None, **changes):
         "round": payload.round,
         "signingHash": "0x" + payload.signing_hash.hex(),
         "source": "0x" + observed.source_file.hex(),
+        "answer": str(value),
         "signatures": ["0x" + signature.hex()],
     }
     return VoteRequest.from_bytes(json.dumps({**fields, **changes}).encode())
@@ -152,6 +153,7 @@ def test_unknown_feed_is_refused(pair):
         {"round": 1 << 40},
         {"source": "zz"},
         {"source": "0x1"},
+        {"answer": 100},
         {"signatures": []},
         {"signatures": ["0x" + "00" * 64]},
         {"signatures": ["0x" + "00" * 65] * 32},
@@ -159,7 +161,7 @@ def test_unknown_feed_is_refused(pair):
         {"signingHash": "0xAB"},
         {"more": 1},
     ],
-    ids=range(11),
+    ids=range(12),
 )
 def test_malformed_request_is_refused(pair, changes):
     with pytest.raises(VoteError, match="has no valid"):

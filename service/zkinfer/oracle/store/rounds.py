@@ -10,7 +10,7 @@ from sqlalchemy import and_, delete, exists, func, insert, not_, select, update
 
 from zkinfer.oracle.errors import RoundStateError
 from zkinfer.oracle.states import RoundState, require_round_change
-from zkinfer.oracle.store.tables import deliveries, rounds, signatures, sources
+from zkinfer.oracle.store.tables import deliveries, floors, rounds, signatures, sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,11 +108,15 @@ class Rounds:
         self._clock = clock
 
     def record(self, new: NewRound) -> StoredRound:
-        """Record a round unless there is one, and return the one on record: the first report stays for ever."""
+        """Record a round unless there is one, and return the one on record: the first report stays for ever.
+
+        Raises RoundStateError for a round that may have been on record and was forgotten.
+        """
         now = int(self._clock())
 
         def work(connection: Connection) -> StoredRound:
             if (row := _find(connection, new.key)) is None:
+                _require_above_floor(connection, new.key)
                 if new.source:
                     _put_source(connection, new.source_digest, new.source, now)
                 row = connection.execute(insert(rounds).values(**_columns(new, now)).returning(rounds)).one()
@@ -169,6 +173,20 @@ class Rounds:
                 update(rounds)
                 .where(rounds.c.feed == feed, rounds.c.number < before, signed)
                 .values(state=str(RoundState.SUPERSEDED), reason=reason, changed_at=int(self._clock()))
+            )
+            return result.rowcount
+
+        return self._database.write(work)
+
+    def withdraw(self, feed: str, after: int, reason: str) -> int:
+        """Refuse the rounds after this one that are not proven; returns how many there were."""
+
+        def work(connection: Connection) -> int:
+            unfinished = rounds.c.state.in_([str(RoundState.OBSERVED), str(RoundState.SIGNED)])
+            result = connection.execute(
+                update(rounds)
+                .where(rounds.c.feed == feed, rounds.c.number > after, unfinished)
+                .values(state=str(RoundState.REFUSED), reason=reason, changed_at=int(self._clock()))
             )
             return result.rowcount
 
@@ -246,7 +264,7 @@ class Rounds:
     def prune(self, before: int) -> int:
         """Forget rounds that expired before a time, with what belongs to them; returns how many there were.
 
-        An expired round can be forgotten because nobody signs it again.
+        Neither they nor earlier ones can be recorded again, whatever the clock says later.
         """
         old = rounds.c.expires_at < before
 
@@ -254,6 +272,9 @@ class Rounds:
             for table in (signatures, deliveries):
                 owner = and_(table.c.feed == rounds.c.feed, table.c.number == rounds.c.number)
                 connection.execute(delete(table).where(exists().where(owner, old)))
+            newest = select(rounds.c.feed, func.max(rounds.c.number)).where(old).group_by(rounds.c.feed)
+            for feed, number in connection.execute(newest).all():
+                _raise_floor(connection, feed, number)
             gone = connection.execute(delete(rounds).where(old)).rowcount
             used = exists().where(rounds.c.source_digest == sources.c.digest)
             connection.execute(delete(sources).where(sources.c.created_at < before, not_(used)))
@@ -273,6 +294,23 @@ def _is(table: Any, key: RoundKey) -> Any:  # noqa: ANN401 - SQLAlchemy's own ty
 
 def _find(connection: Connection, key: RoundKey) -> Row[Any] | None:
     return connection.execute(select(rounds).where(_is(rounds, key))).first()
+
+
+def _require_above_floor(connection: Connection, key: RoundKey) -> None:
+    floor = connection.scalar(select(floors.c.number).where(floors.c.feed == key.feed))
+    if floor is not None and key.number <= floor:
+        raise RoundStateError(
+            f"Round {key.number} of {key.feed} may have been signed, and was forgotten.",
+            "Has the clock gone back? Rounds go on after the last one that was forgotten.",
+        )
+
+
+def _raise_floor(connection: Connection, feed: str, number: int) -> None:
+    before = connection.scalar(select(floors.c.number).where(floors.c.feed == feed))
+    if before is None:
+        connection.execute(insert(floors).values(feed=feed, number=number))
+    elif before < number:
+        connection.execute(update(floors).where(floors.c.feed == feed).values(number=number))
 
 
 def _require(connection: Connection, key: RoundKey) -> Row[Any]:

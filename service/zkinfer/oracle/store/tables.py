@@ -106,6 +106,14 @@ ticks = Table(
     Column("number", BigInteger, nullable=False),
 )
 
+# The newest round of each feed that was forgotten: it and those before it are never made again.
+floors = Table(
+    "zkinfer_oracle_floors",
+    metadata,
+    Column("feed", _FEED, primary_key=True),
+    Column("number", BigInteger, nullable=False),
+)
+
 sources = Table(
     "zkinfer_oracle_sources",
     metadata,

@@ -1,0 +1,85 @@
+"""What a stranger, a slow peer, a dishonest signer or a wrong clock could do to an operator."""
+
+import time
+
+import httpx
+import pytest
+from tests.unit.oracle.fakes import START
+from tests.unit.oracle.test_votes import TICK, request_of
+
+from zkinfer.oracle.errors import VoteError
+from zkinfer.oracle.peers import Peers
+from zkinfer.oracle.store.rounds import RoundKey
+
+
+def test_signature_from_a_public_report_makes_nobody_compute(three, clock, monkeypatch):
+    """Reports are public, so anybody has a signature of a signer over some hash."""
+    asking, asked = three[:2]
+    old = request_of(asking, at=int(clock()) - 600)
+    fresh = asking.model.observed(int(clock()), 50)
+    forged = old.model_copy(update={"round": TICK, "source": "0x" + fresh.source_file.hex()})
+    monkeypatch.setattr(asked.model, "answer", lambda observed: pytest.fail("it computed for a stranger"))
+    with pytest.raises(VoteError):
+        asked.voter.vote(forged)
+
+
+def test_peer_that_drips_its_answer_delays_no_round(three):
+    feed = three[0].feed
+    stored = three[0].store.rounds.record(feed.new_round(three[0].model.observe(TICK), 100, feed.address))
+
+    def drip():
+        for _ in range(60):
+            time.sleep(0.2)
+            yield b" "
+
+    class Stream(httpx.SyncByteStream):
+        def __iter__(self):
+            yield from drip()
+
+    peers = Peers(["https://slow"], transport=httpx.MockTransport(lambda request: httpx.Response(200, stream=Stream())))
+    began = time.monotonic()
+    peers.ask(feed, stored, b"{}", {feed.address: b"\1" * 65})
+    assert time.monotonic() - began < 6
+    peers.close()
+
+
+def test_clock_that_leapt_ahead_and_came_back_gives_no_second_signature(three, clock):
+    asking, asked, third = three
+    asked.voter.vote(request_of(asking))
+    asked.store.rounds.prune(START + 400 * 86400 - 90 * 86400)  # what the daemon does, with its clock ahead
+    with pytest.raises(VoteError):
+        asked.voter.vote(request_of(third, value=101))
+
+
+def test_clock_that_leapt_ahead_and_came_back_does_not_end_the_feed(three, clock):
+    one = three[0]
+    clock.now += 86400
+    one.loop.step()
+    clock.now -= 86400
+    clock.now += 50
+    for _ in range(30):
+        clock.now += 1
+        one.loop.step()
+    assert one.store.rounds.find(RoundKey(one.feed.id, one.feed.round_at(clock()) - 1)) or one.store.rounds.find(
+        RoundKey(one.feed.id, one.feed.round_at(clock()))
+    )
+
+
+def test_own_signature_over_an_unknown_report_is_noticed(three):
+    """Another process has this operator's key, or its database was lost."""
+    asking, asked, third = three
+    asked.voter.vote(request_of(asking))
+    other = request_of(third, value=101, key=asked.key)
+    with pytest.raises(VoteError, match="key"):
+        asked.voter.vote(other)
+
+
+def test_one_signer_cannot_make_an_operator_ask_its_source_without_end(three, monkeypatch):
+    asking, asked = three[:2]
+    asked_source = []
+    observe = asked.model.observe
+    monkeypatch.setattr(asked.model, "observe", lambda number: asked_source.append(number) or observe(number))
+    for value in range(200, 230):
+        with pytest.raises(VoteError):
+            asked.voter.vote(request_of(asking, value=value))
+    assert len(asked_source) < 5
