@@ -114,3 +114,35 @@ def test_counts_are_by_feed_and_state(store):
     store.rounds.record(new_round(2))
     store.rounds.advance(new_round(2).key, RoundState.REFUSED, reason="no peer agreed")
     assert store.rounds.counts() == {(FEED, RoundState.OBSERVED): 1, (FEED, RoundState.REFUSED): 1}
+
+
+def test_forgotten_round_and_those_before_it_are_never_recorded_again(url):
+    with Store.open(url) as store:
+        for number in (5, 9):
+            store.rounds.record(new_round(number))
+        assert store.rounds.prune(before=140) == 1
+    with Store.open(url) as store:
+        for number in (3, 5):
+            with pytest.raises(RoundStateError, match="may have been signed, and was forgotten"):
+                store.rounds.record(new_round(number))
+        assert store.rounds.record(new_round(6)).key.number == 6
+        assert store.rounds.record(new_round(3, OTHER)).key.number == 3
+
+
+def test_floor_never_falls(store):
+    for number in (9, 5):
+        store.rounds.record(new_round(number))
+    store.rounds.prune(before=160)
+    store.rounds.prune(before=120)
+    with pytest.raises(RoundStateError, match="forgotten"):
+        store.rounds.record(new_round(9))
+
+
+def test_withdrawn_rounds_are_those_after_one_that_are_not_proven(store):
+    for number in (1, 2, 3):
+        store.rounds.record(new_round(number))
+        store.rounds.advance(new_round(number).key, RoundState.SIGNED)
+    store.rounds.advance(new_round(3).key, RoundState.PROVEN)
+    assert store.rounds.withdraw(FEED, 1, "wrong clock") == 1
+    states = [store.rounds.find(new_round(number).key).state for number in (1, 2, 3)]
+    assert states == [RoundState.SIGNED, RoundState.REFUSED, RoundState.PROVEN]
