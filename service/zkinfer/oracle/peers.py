@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import time
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -18,6 +18,7 @@ from zkinfer.service.logs import log
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping, Sequence
+    from concurrent.futures import Future
 
     from zkinfer.oracle.feed import Feed
     from zkinfer.oracle.store.rounds import RoundKey, StoredRound
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 PATH: Final = "/oracle/v1/sign"
 _MAX_ANSWER: Final = 1 << 16
 _MAX_SECONDS: Final = 5.0
+_THREADS: Final = 8
 _MAX_REFUSALS: Final = 64  # rounds whose refusals are remembered
 
 
@@ -49,9 +51,9 @@ class Peers:
     ) -> None:
         self._urls = [_checked(url) for url in urls]
         self._client = httpx.Client(verify=verify, transport=transport, trust_env=False)
-        # One thread for each, so that a slow peer delays no other.
-        self._threads = {url: ThreadPoolExecutor(1, thread_name_prefix="peer") for url in self._urls}
-        self._last: dict[str, Future[VoteAnswer]] = {url: _done() for url in self._urls}
+        # Threads for each, so that a slow peer delays no other; several, since the ticks of feeds begin together.
+        self._threads = {url: ThreadPoolExecutor(_THREADS, thread_name_prefix="peer") for url in self._urls}
+        self._last: dict[tuple[str, str], Future[VoteAnswer]] = {}
         self._refusals: dict[RoundKey, dict[str, str]] = {}
 
     def refusals(self, key: RoundKey) -> str:
@@ -82,14 +84,15 @@ class Peers:
         return found
 
     def _begin(self, stored: StoredRound, data: bytes, seconds: float) -> dict[Future[VoteAnswer], str]:
-        """Ask each peer that has answered the last request, in a thread of its own."""
+        """Ask each peer that has answered the last request about the feed."""
         running = {}
-        for url, thread in self._threads.items():
-            if not self._last[url].done():
+        for url, threads in self._threads.items():
+            last = self._last.get((stored.key.feed, url))
+            if last is not None and not last.done():
                 self._refuse(stored, url, "Still busy with the last request.")
                 continue
-            self._last[url] = thread.submit(self._ask, url, data, seconds)
-            running[self._last[url]] = url
+            future = self._last[stored.key.feed, url] = threads.submit(self._ask, url, data, seconds)
+            running[future] = url
         return running
 
     def _taken(self, feed: Feed, stored: StoredRound, url: str, future: Future[VoteAnswer]) -> dict[str, bytes]:
@@ -109,8 +112,8 @@ class Peers:
 
     def close(self) -> None:
         """Close the connections."""
-        for thread in self._threads.values():
-            thread.shutdown(wait=False, cancel_futures=True)
+        for threads in self._threads.values():
+            threads.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
     def _ask(self, url: str, data: bytes, seconds: float) -> VoteAnswer:
@@ -127,12 +130,6 @@ class Peers:
             return VoteAnswer.model_validate_json(body)
         except ValidationError as err:
             raise PeerError("The answer holds no signatures.", "Is the URL that of a report server?") from err
-
-
-def _done() -> Future[VoteAnswer]:
-    future: Future[VoteAnswer] = Future()
-    future.set_result(VoteAnswer(signatures=()))
-    return future
 
 
 def _body(answer: httpx.Response, end: float) -> bytes:

@@ -37,6 +37,8 @@ from zkinfer.oracle.store.rounds import RoundKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from zkinfer.circuits.errors import ZkinferError
+    from zkinfer.contracts.errors import ChainError
     from zkinfer.contracts.feed_formats import HashSigner
     from zkinfer.oracle.alerts import Alerts
     from zkinfer.oracle.feed import Feed
@@ -46,8 +48,8 @@ if TYPE_CHECKING:
 
 MAX_REQUEST_BYTES: Final = 1 << 21
 _BUSY_SECONDS: Final = 5.0
-_MOST_REFUSED: Final = 3
-_MOST_REMEMBERED: Final = 4096
+MOST_REFUSED: Final = 10
+"""Reports of one signer for one round that are looked at; an honest one asks again five times in a tick."""
 Word = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
 Hex = Annotated[str, Field(pattern=r"^0x([0-9a-f]{2})*$")]
 Integer = Annotated[str, Field(pattern=r"^(0|-?[1-9][0-9]{0,57})$")]
@@ -148,10 +150,11 @@ class Voter:
 
     def _vote(self, feed: Feed, request: VoteRequest, known: Mapping[str, bytes]) -> VoteAnswer:
         stored = self._store.rounds.find(RoundKey(feed.id, request.round))
-        if feed.address in known and (stored is None or stored.signing_hash != request.signing_hash):
-            self._tell_of_key(feed, request.round)
-        if stored is None:
-            stored = self._adopt(feed, request, next(iter(known)))
+        if stored is None or stored.signing_hash != request.signing_hash:
+            observed, new = self._claimed(feed, request, next(iter(known)))
+            if feed.address in known:
+                self._tell_of_key(feed, request.round)
+            stored = stored or self._adopt(feed, observed, new)
         if stored.signing_hash != request.signing_hash:
             raise VoteError(f"Another report for round {request.round} is signed here.", "One per round, ever.")
         return VoteAnswer(signatures=tuple("0x" + one.hex() for one in self._signed(feed, stored, known).values()))
@@ -170,36 +173,41 @@ class Voter:
             raise UnknownFeedError(f"No feed {name} is signed here.", "Is the peer configured with the same file?")
         return feed
 
-    def _adopt(self, feed: Feed, request: VoteRequest, proposer: str) -> StoredRound:
-        """Rules 5 to 8, before the signature. Only a few reports of a signer that are refused are looked at."""
-        asking = RoundKey(feed.id, request.round), proposer
-        if self._refused[asking] >= _MOST_REFUSED:
-            raise VoteError(f"Too many reports of {proposer} for this round were refused.", "Ask for the next round.")
+    def _claimed(self, feed: Feed, request: VoteRequest, proposer: str) -> tuple[Observation, NewRound]:
+        """The report that a signer has really signed just now: rule 5, and rule 6 up to the hash."""
         try:
-            return self._store.rounds.record(self._confirmed(feed, request, proposer))
+            observed = feed.model.reconstruct(bytes.fromhex(request.source[2:]))
+            self._require_fresh(feed, request, observed)
+            new = feed.new_round(observed, int(request.answer), proposer)
+        except FAILURES as err:
+            raise _refusal(err) from err
+        if new.signing_hash != request.signing_hash:
+            raise VoteError("The source file gives another report here.", "Do both have the same feed and signers?")
+        return observed, new
+
+    def _adopt(self, feed: Feed, observed: Observation, new: NewRound) -> StoredRound:
+        """The rest of rules 6 to 8, before the signature. Of a signer whose reports are refused, only a few are seen.
+
+        They are counted only here, so that nobody but the signer can use them up.
+        """
+        asking = new.key, new.proposer
+        if self._refused[asking] >= MOST_REFUSED:
+            raise VoteError(f"Too many reports of {new.proposer} for this round were refused.", "Ask for the next one.")
+        try:
+            if (own := feed.model.answer(observed)) != new.answer:
+                raise VoteError(f"The circuit answers {own} here, not {new.answer}.", "Do both have the same circuit?")
+            feed.model.require_agreement(feed.model.observe(new.key.number), observed)
+            return self._store.rounds.record(new)
         except FAILURES as err:
             self._count_refusal(asking)
-            if isinstance(err, VoteError):
-                raise
-            raise VoteError(f"Not confirmed here: {err.cause}", err.cure) from err
+            raise _refusal(err) from err
 
     def _count_refusal(self, asking: tuple[RoundKey, str]) -> None:
-        if len(self._refused) >= _MOST_REMEMBERED:
-            self._refused.clear()
+        """Count it, and forget those of rounds that are too old to be asked for."""
+        for key, signer in [*self._refused]:
+            if key.feed == asking[0].feed and key.number + 2 < asking[0].number:
+                del self._refused[key, signer]
         self._refused[asking] += 1
-
-    def _confirmed(self, feed: Feed, request: VoteRequest, proposer: str) -> NewRound:
-        """Rules 5 to 7."""
-        model = feed.model
-        observed = model.reconstruct(bytes.fromhex(request.source[2:]))
-        self._require_fresh(feed, request, observed)
-        new = feed.new_round(observed, int(request.answer), proposer)
-        if new.signing_hash != request.signing_hash:
-            raise VoteError("The source file gives another report here.", "Do both have the same circuit and feed?")
-        if (own := model.answer(observed)) != new.answer:
-            raise VoteError(f"The circuit answers {own} here, not {new.answer}.", "Do both have the same circuit?")
-        model.require_agreement(model.observe(request.round), observed)
-        return new
 
     def _require_fresh(self, feed: Feed, request: VoteRequest, observed: Observation) -> None:
         now = self._clock()
@@ -221,6 +229,10 @@ class Voter:
             self._store.rounds.sign(stored.key, feed.address, own)
             found[feed.address] = own
         return found
+
+
+def _refusal(err: ZkinferError | ChainError) -> VoteError:
+    return err if isinstance(err, VoteError) else VoteError(f"Not confirmed here: {err.cause}", err.cure)
 
 
 def _known_signatures(feed: Feed, request: VoteRequest) -> dict[str, bytes]:

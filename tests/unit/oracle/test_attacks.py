@@ -10,6 +10,7 @@ from tests.unit.oracle.test_votes import TICK, request_of
 from zkinfer.oracle.errors import VoteError
 from zkinfer.oracle.peers import Peers
 from zkinfer.oracle.store.rounds import RoundKey
+from zkinfer.oracle.votes import MOST_REFUSED
 
 
 def test_signature_from_a_public_report_makes_nobody_compute(three, clock, monkeypatch):
@@ -82,4 +83,31 @@ def test_one_signer_cannot_make_an_operator_ask_its_source_without_end(three, mo
     for value in range(200, 230):
         with pytest.raises(VoteError):
             asked.voter.vote(request_of(asking, value=value))
-    assert len(asked_source) < 5
+    assert len(asked_source) == MOST_REFUSED
+
+
+def replayed(asking, asked, clock, at, key=None):
+    """An old public report of a signer, as a request for the present round."""
+    old = request_of(asking, at=at, key=key)
+    fresh = asking.model.observed(int(clock()), 100)
+    return old.model_copy(update={"round": TICK, "source": "0x" + fresh.source_file.hex()})
+
+
+def test_stranger_cannot_use_up_the_patience_with_an_honest_signer(three, clock):
+    asking, asked = three[:2]
+    for number in range(MOST_REFUSED + 1):
+        with pytest.raises(VoteError, match="gives another report"):
+            asked.voter.vote(replayed(asking, asked, clock, int(clock()) - 600 - number))
+    assert len(asked.voter.vote(request_of(asking)).signatures) == 2
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_own_public_signature_that_a_stranger_replays_is_no_alarm(three, clock, first):
+    asking, asked = three[:2]
+    if first:
+        asked.voter.vote(request_of(asking))
+    with pytest.raises(VoteError, match="gives another report"):
+        asked.voter.vote(replayed(asking, asked, clock, int(clock()) - 600, key=asked.key))
+    old = request_of(asking, at=int(clock()) - 600, key=asked.key)  # of a round that was forgotten
+    with pytest.raises(VoteError, match="s old"):
+        asked.voter.vote(old)

@@ -1,3 +1,7 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
 import httpx
 import pytest
 from tests.unit.oracle.fakes import START
@@ -94,4 +98,30 @@ def test_refusals_of_old_rounds_are_forgotten(three):
         peers.ask(feed, one, b"{}", {feed.address: b"\1" * 65})
         keys.append(one.key)
     assert [bool(peers.refusals(key)) for key in (keys[0], keys[79])] == [False, True]
+    peers.close()
+
+
+def test_two_feeds_ask_a_peer_at_the_same_time(three, stored):
+    together = threading.Barrier(2, timeout=3)
+    other = replace(three[0].feed, spec=replace(three[0].feed.spec, description="another"))
+    new = other.new_round(three[0].model.observe(TICK), 100, other.address)
+    of_other = three[0].store.rounds.record(new)
+    signatures = {
+        one.signing_hash: "0x" + packed(sign(bytes.fromhex(one.signing_hash[2:]), three[1].key)).hex()
+        for one in (stored, of_other)
+    }
+
+    def network(request):
+        together.wait()
+        digest = next(one for one in signatures if one.encode() in request.content)
+        return httpx.Response(200, json={"signatures": [signatures[digest]]})
+
+    peers = Peers(["https://peer"], transport=httpx.MockTransport(network))
+    own = {three[0].feed.address: b"\1" * 65}
+    with ThreadPoolExecutor(2) as threads:
+        asked_ = [
+            threads.submit(peers.ask, feed, one, b"{}", own)
+            for feed, one in ((three[0].feed, stored), (other, of_other))
+        ]
+    assert [list(one.result()) for one in asked_] == [[three[1].feed.address]] * 2
     peers.close()
