@@ -147,8 +147,8 @@ class SettledSource:
 
     def observe(self, recipe: Recipe, now: int) -> Observation:
         """The series at a time; raises SourceError before there is such a block, and as `AggregatorSource.observe`."""
-        if self.chain.time() < now:
-            raise SourceError(f"{self.chain.name} has no block of {now} or later yet.", "It is asked again.")
+        if self.chain.time() <= now:
+            raise SourceError(f"{self.chain.name} has no block after {now} yet.", "It is asked again.")
         return self.source.observe(recipe, now)
 
 
@@ -162,7 +162,7 @@ def _source(name: str, part: FeedPart, file: FeedsFile, chains: dict[str, HubCha
         )
     chain = chains[names[0]]
     aggregator = ChainAggregator(chain.reader, part.source.aggregator)
-    return _SettledSource(AggregatorSource(aggregator, max_age), chain)
+    return SettledSource(AggregatorSource(aggregator, max_age), chain)
 
 
 def _signer(name: str, found: FeedFile, key: LocalAccount | None) -> LocalAccount | None:

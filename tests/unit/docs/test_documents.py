@@ -42,7 +42,8 @@ ERRORS = {
     if isinstance(kind, type) and issubclass(kind, (circuit_errors.ZkinferError, chain_errors.ChainError))
 }
 ROOTS = {"ZkinferError", "ChainError"}
-ERROR_PAGE = "".join((ROOT / f"docs/reference/{name}.md").read_text() for name in ("errors", "refusals", "feed-errors"))
+ERROR_PAGE = (ROOT / "docs/reference/errors.md").read_text()
+ERROR_PAGES = "".join(page.read_text() for page in sorted((ROOT / "docs/reference").glob("errors*.md")))
 BUILTIN = {"TypeError", "ValueError"}
 MAP = ROOT / "docs/README.md"
 PAGES = sorted((ROOT / "docs").rglob("*.md"))

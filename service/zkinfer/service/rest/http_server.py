@@ -39,6 +39,8 @@ _DISCARDED_BYTES = 256 << 20  # of a request that was refused, so that its sende
 _RECEIVED = (h11.DONE, h11.MUST_CLOSE, h11.CLOSED)
 _POLL_SECONDS = 0.05
 _MAX_WEBSOCKET_MESSAGE = 4096  # what callers may send
+_FAULTS = logging.getLogger("zkinfer.http")
+_FAULTS.setLevel(logging.ERROR)  # uvicorn also warns of what any caller may send, with advice that is wrong here
 COMMON_NAMES, ABORT = "common_names", "abort"
 """The keys of the state of a request: the names in the caller's certificate, and the call that ends the connection."""
 
