@@ -3,7 +3,7 @@
 import subprocess
 import time
 
-import httpx
+import httpx2
 import pytest
 from benchmarks.oracle_lab import lab
 from tests.integration import bench
@@ -54,12 +54,12 @@ def test_same_report_is_proven_on_both_chains(alone):
 
 def test_report_server_has_the_report_that_the_hub_takes(alone):
     until(lambda: proven(alone), "no proven round")
-    answer = httpx.get(f"{alone.operators[0].url}/api/v1/reports/latest", params={"feedID": alone.feed.id})
+    answer = httpx2.get(f"{alone.operators[0].url}/api/v1/reports/latest", params={"feedID": alone.feed.id})
     payload = FeedPayload.decode(bytes.fromhex(answer.json()["report"]["fullReport"][2:]))
     alone.feed.config.require(payload.signing_hash, payload.signatures)
-    source = httpx.get(f"{alone.operators[0].url}/sources/{payload.source_digest}")
+    source = httpx2.get(f"{alone.operators[0].url}/sources/{payload.source_digest}")
     assert source.json()["numbers"]
-    recipe = httpx.get(f"{alone.operators[0].url}/sources/{alone.feed.recipe.digest}")
+    recipe = httpx2.get(f"{alone.operators[0].url}/sources/{alone.feed.recipe.digest}")
     assert recipe.content == alone.feed.recipe.to_bytes()
 
 

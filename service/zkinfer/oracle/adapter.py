@@ -13,7 +13,7 @@ from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.routing import Route
 
@@ -70,7 +70,7 @@ class Adapter:
         store: of the daemon.
         callback_hosts: `host` or `host:port` that may be called back.
         clock: Unix seconds.
-        transport: of httpx; for tests.
+        transport: of httpx2; for tests.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class Adapter:
         store: Store,
         callback_hosts: Collection[str],
         clock: Callable[[], float] = time.time,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self._loops = {key: loop for loop in loops.values() for key in (loop.feed.name, loop.feed.id)}
         self._store = store
@@ -172,15 +172,15 @@ class Adapter:
         raise NoReportError(f"The feed {feed.name} made no new report in time.", "See zkinfer oracle status")
 
     async def _send(self, url: str, document: dict[str, Any]) -> None:
-        async with httpx.AsyncClient(timeout=_CALL_SECONDS, transport=self._transport, trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=_CALL_SECONDS, transport=self._transport, trust_env=False) as client:
             for attempt in range(_ATTEMPTS):
                 try:
                     async with client.stream("PATCH", url, json=document) as reply:  # its body is not read
                         status = reply.status_code
-                except httpx.HTTPError as err:
+                except httpx2.HTTPError as err:
                     why = type(err).__name__
                 else:
-                    if httpx.codes.is_success(status):
+                    if httpx2.codes.is_success(status):
                         return
                     why = f"status {status}"
                 await asyncio.sleep(2**attempt)

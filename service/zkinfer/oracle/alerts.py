@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
+import httpx2
 
 from zkinfer.service.logs import log
 
@@ -65,7 +65,7 @@ class Alerts:
 
     Args:
         url: of the webhook, which gets a JSON object by POST; None for the log alone.
-        transport: of httpx; for tests.
+        transport: of httpx2; for tests.
         sleep: waits between attempts; returns whether the alerts were stopped meanwhile.
     """
 
@@ -73,7 +73,7 @@ class Alerts:
         self,
         url: str | None = None,
         *,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx2.BaseTransport | None = None,
         sleep: Callable[[float], bool] | None = None,
     ) -> None:
         self._url = url
@@ -149,10 +149,10 @@ class Alerts:
         assert self._url is not None  # noqa: S101 - nothing is queued without one
         try:
             with (
-                httpx.Client(timeout=_TIMEOUT, transport=self._transport, trust_env=False) as client,
+                httpx2.Client(timeout=_TIMEOUT, transport=self._transport, trust_env=False) as client,
                 client.stream("POST", self._url, json=alert.document(time.time())) as answer,
             ):
                 accepted, status = answer.is_success, answer.status_code  # its body is not read
-        except (httpx.HTTPError, httpx.InvalidURL) as err:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as err:
             return f"The webhook did not answer ({type(err).__name__})."
         return "" if accepted else f"The webhook answered with status {status}."

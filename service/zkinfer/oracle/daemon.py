@@ -49,7 +49,7 @@ class Daemon:
     """The loops and the server of one operator; `run` works until a signal, `once` until nothing is left to do."""
 
     def __init__(self, parts: Parts) -> None:
-        logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log URLs, which may hold keys
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would log URLs, which may hold keys
         self._parts = parts
         store, chains, alerts = parts.store, parts.chains, parts.alerts
         self._loops = {feed.name: FeedLoop(feed, store, chains, parts.peers, alerts) for feed in parts.feeds}

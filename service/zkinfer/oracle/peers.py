@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 from pydantic import ValidationError
 
 from zkinfer.oracle.errors import PeerError
@@ -36,7 +36,7 @@ class Peers:
     Args:
         urls: of their report servers, https or on this machine.
         verify: certificates that are trusted; True for the system's.
-        transport: of httpx; for tests.
+        transport: of httpx2; for tests.
 
     Raises:
         PeerError: a URL is not acceptable.
@@ -47,10 +47,10 @@ class Peers:
         urls: Sequence[str],
         *,
         verify: ssl.SSLContext | bool = True,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self._urls = [_checked(url) for url in urls]
-        self._client = httpx.Client(verify=verify, transport=transport, trust_env=False)
+        self._client = httpx2.Client(verify=verify, transport=transport, trust_env=False)
         # Threads for each, so that a slow peer delays no other; several, since the ticks of feeds begin together.
         self._threads = {url: ThreadPoolExecutor(_THREADS, thread_name_prefix="peer") for url in self._urls}
         self._last: dict[tuple[str, str], Future[VoteAnswer]] = {}
@@ -122,9 +122,9 @@ class Peers:
         try:
             with self._client.stream("POST", url, content=data, headers=headers, timeout=seconds) as answer:
                 body = _body(answer, end)
-        except httpx.HTTPError as err:
+        except httpx2.HTTPError as err:
             raise PeerError(f"No answer ({type(err).__name__}).", "Is the peer running, and reachable?") from err
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != httpx2.codes.OK:
             raise PeerError(f"Status {answer.status_code}: {_reason(body)}", "See the peer's log.")
         try:
             return VoteAnswer.model_validate_json(body)
@@ -132,7 +132,7 @@ class Peers:
             raise PeerError("The answer holds no signatures.", "Is the URL that of a report server?") from err
 
 
-def _body(answer: httpx.Response, end: float) -> bytes:
+def _body(answer: httpx2.Response, end: float) -> bytes:
     body = bytearray()
     for part in answer.iter_bytes():
         body += part
@@ -146,7 +146,7 @@ def _body(answer: httpx.Response, end: float) -> bytes:
 def _reason(body: bytes) -> str:
     """What a problem document says, in one printable line."""
     try:
-        document = httpx.Response(200, content=body).json()
+        document = httpx2.Response(200, content=body).json()
     except ValueError:
         return "without a reason"
     detail = document.get("detail") if isinstance(document, dict) else None

@@ -5,7 +5,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-import httpx
+import httpx2
 
 from zkinfer.circuits.errors import EngineError
 from zkinfer.contracts.errors import RevertedError, RpcError
@@ -206,7 +206,7 @@ class Operator:
         feeds, chains = {self.feed.id: self.feed}, {one.name: one for one in self.chains}
         self.voter = Voter(feeds, self.store, self.clock)
         urls = [f"https://op{number}" for number in range(3) if f"op{number}" != self.host]
-        self.peers = Peers(urls, transport=httpx.MockTransport(self._network))
+        self.peers = Peers(urls, transport=httpx2.MockTransport(self._network))
         self.loop = FeedLoop(self.feed, self.store, chains, self.peers, self.alerts, self.clock)
         self.proofs = ProofLoop(self.feed, self.store, chains, self.alerts, self.clock)
         self.deliveries = [DeliveryLoop(one, feeds, self.store, self.alerts, self.clock) for one in self.chains]
@@ -231,13 +231,13 @@ class Operator:
     def _network(self, request):
         peer = self.others.get(request.url.host)
         if peer is None or not peer.alive:
-            raise httpx.ConnectError("unreachable")
+            raise httpx2.ConnectError("unreachable")
         try:
             with peer.lock:
                 answer = peer.voter.vote(VoteRequest.from_bytes(request.content))
         except (VoteError, UnknownFeedError) as err:
-            return httpx.Response(409, json={"detail": str(err)})
-        return httpx.Response(200, json=answer.model_dump(mode="json"))
+            return httpx2.Response(409, json={"detail": str(err)})
+        return httpx2.Response(200, json=answer.model_dump(mode="json"))
 
 
 def operators(folder, clock, chains, count=3, **options):

@@ -2,7 +2,7 @@
 
 from contextlib import asynccontextmanager
 
-import httpx
+import httpx2
 from prometheus_client import CollectorRegistry
 from tests.unit.oracle.fakes import START
 
@@ -41,7 +41,7 @@ async def opened(operator, *, callback_hosts=(), transport=None, metrics=True, h
     )
     async with (
         serving(app, Address.parse("127.0.0.1:0"), None if tls is None else ReloadingContext(tls)) as address,
-        httpx.AsyncClient(base_url=f"{'http' if tls is None else 'https'}://{address}", trust_env=False) as client,
+        httpx2.AsyncClient(base_url=f"{'http' if tls is None else 'https'}://{address}", trust_env=False) as client,
     ):
         yield client
     await adapter.stop()

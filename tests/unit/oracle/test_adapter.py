@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-import httpx
+import httpx2
 import pytest
 from tests.unit.oracle.http_door import TICK, opened, prove, signed_round
 
@@ -31,7 +31,7 @@ class Node:
     def __call__(self, request):
         self.calls.append((request.method, str(request.url), json.loads(request.content)))
         self.called.set()
-        return httpx.Response(200)
+        return httpx2.Response(200)
 
 
 async def ask(one, document, **options):
@@ -56,7 +56,7 @@ async def test_job_without_an_id_is_answered(one):
 
 async def test_promised_job_is_called_back_with_the_next_proven_report(one):
     node = Node()
-    async with opened(one, callback_hosts=HOSTS, transport=httpx.MockTransport(node)) as client:
+    async with opened(one, callback_hosts=HOSTS, transport=httpx2.MockTransport(node)) as client:
         found = await client.post("/", json={"id": "7", "data": {"feed": "fake"}, "responseURL": NODE})
         assert found.json() == {"jobRunID": "7", "pending": True}
         assert found.headers["x-chainlink-pending"] == "true"
@@ -75,7 +75,7 @@ async def test_promised_job_is_called_back_with_the_next_proven_report(one):
 
 async def test_promised_job_whose_round_does_not_come_is_told_so(one, clock):
     node = Node()
-    async with opened(one, callback_hosts=HOSTS, transport=httpx.MockTransport(node)) as client:
+    async with opened(one, callback_hosts=HOSTS, transport=httpx2.MockTransport(node)) as client:
         await client.post("/", json={"id": "7", "data": {"feed": "fake"}, "responseURL": NODE})
         await asyncio.sleep(0.3)  # the job has begun to wait
         clock.now += 1000
@@ -104,7 +104,7 @@ async def test_promised_job_whose_round_does_not_come_is_told_so(one, clock):
 async def test_url_of_another_host_is_never_called(one, url):
     node = Node()
     document = {"id": "7", "data": {"feed": "fake"}, "responseURL": url}
-    found = await ask(one, document, callback_hosts=HOSTS, transport=httpx.MockTransport(node))
+    found = await ask(one, document, callback_hosts=HOSTS, transport=httpx2.MockTransport(node))
     assert (found.status_code, found.json()["status"], node.calls) == (400, "errored", [])
 
 
@@ -118,9 +118,9 @@ async def test_redirect_of_a_node_is_not_followed(one, clock):
 
     def redirect(request):
         calls.append(request.url.host)
-        return httpx.Response(307, headers={"location": "http://169.254.169.254/"})
+        return httpx2.Response(307, headers={"location": "http://169.254.169.254/"})
 
-    async with opened(one, callback_hosts=HOSTS, transport=httpx.MockTransport(redirect)) as client:
+    async with opened(one, callback_hosts=HOSTS, transport=httpx2.MockTransport(redirect)) as client:
         await client.post("/", json={"data": {"feed": "fake"}, "responseURL": NODE})
         await asyncio.sleep(0.3)  # the job has begun to wait
         clock.now += 1000
@@ -130,7 +130,7 @@ async def test_redirect_of_a_node_is_not_followed(one, clock):
 
 async def test_too_many_pending_jobs_are_refused(one):
     document = {"data": {"feed": "fake"}, "responseURL": NODE}
-    async with opened(one, callback_hosts=HOSTS, transport=httpx.MockTransport(Node())) as client:
+    async with opened(one, callback_hosts=HOSTS, transport=httpx2.MockTransport(Node())) as client:
         codes = [(await client.post("/", json=document)).status_code for _ in range(MAX_PENDING + 1)]
     assert codes == [200] * MAX_PENDING + [429]
 

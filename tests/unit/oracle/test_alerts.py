@@ -1,7 +1,7 @@
 import json
 import threading
 
-import httpx
+import httpx2
 import pytest
 
 from zkinfer.oracle.alerts import MAX_WAITING, AlertKind, Alerts
@@ -19,15 +19,15 @@ class Webhook:
     def __call__(self, request):
         status = self.statuses.pop(0) if self.statuses else 200
         if status == 0:
-            raise httpx.ConnectError("unreachable")
+            raise httpx2.ConnectError("unreachable")
         if status == 200:
             self.documents.append(json.loads(request.content))
             self.got.set()
-        return httpx.Response(status)
+        return httpx2.Response(status)
 
 
 def alerts_to(webhook):
-    return Alerts(URL, transport=httpx.MockTransport(webhook), sleep=lambda seconds: False)
+    return Alerts(URL, transport=httpx2.MockTransport(webhook), sleep=lambda seconds: False)
 
 
 def delivered(alerts, webhook):

@@ -2,7 +2,7 @@
 
 import time
 
-import httpx
+import httpx2
 import pytest
 from tests.unit.oracle.fakes import START
 from tests.unit.oracle.test_votes import TICK, request_of
@@ -33,11 +33,13 @@ def test_peer_that_drips_its_answer_delays_no_round(three):
             time.sleep(0.2)
             yield b" "
 
-    class Stream(httpx.SyncByteStream):
+    class Stream(httpx2.SyncByteStream):
         def __iter__(self):
             yield from drip()
 
-    peers = Peers(["https://slow"], transport=httpx.MockTransport(lambda request: httpx.Response(200, stream=Stream())))
+    peers = Peers(
+        ["https://slow"], transport=httpx2.MockTransport(lambda request: httpx2.Response(200, stream=Stream()))
+    )
     began = time.monotonic()
     peers.ask(feed, stored, b"{}", {feed.address: b"\1" * 65})
     assert time.monotonic() - began < 6

@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-import httpx
+import httpx2
 import pytest
 from tests.unit.oracle.fakes import KEYS, FakeChain, Operator
 
@@ -47,7 +47,7 @@ def parts(operator):
 async def test_daemon_makes_rounds_serves_them_and_ends(parts, operator):
     daemon, addresses = Daemon(parts), []
     running = asyncio.create_task(daemon.run(addresses.append))
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False) as client:
         for _ in range(100):
             await asyncio.sleep(0.1)
             if operator.chains[0].sent and operator.model.proofs and len(operator.chains[0].sent) > 1:

@@ -2,7 +2,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import httpx
+import httpx2
 import pytest
 from tests.unit.oracle.fakes import START
 
@@ -22,7 +22,7 @@ def stored(three):
 
 def asked(three, stored, handler):
     """The signatures, and the refusals, of one peer that answers as the handler does."""
-    peers = Peers(["https://peer"], transport=httpx.MockTransport(handler))
+    peers = Peers(["https://peer"], transport=httpx2.MockTransport(handler))
     found = peers.ask(three[0].feed, stored, b"{}", {three[0].feed.address: b"\1" * 65})
     refusals = peers.refusals(stored.key)
     peers.close()
@@ -32,25 +32,25 @@ def asked(three, stored, handler):
 def test_valid_signature_of_a_signer_is_taken(three, stored):
     signature = packed(sign(bytes.fromhex(stored.signing_hash[2:]), three[1].key))
     answer = {"signatures": ["0x" + signature.hex()]}
-    found, refusals = asked(three, stored, lambda request: httpx.Response(200, json=answer))
+    found, refusals = asked(three, stored, lambda request: httpx2.Response(200, json=answer))
     assert (found, refusals) == ({three[1].feed.address: signature}, "")
 
 
 def test_signature_of_another_report_is_not_taken(three, stored):
     signature = packed(sign(b"\7" * 32, three[1].key))
     answer = {"signatures": ["0x" + signature.hex()]}
-    assert asked(three, stored, lambda request: httpx.Response(200, json=answer))[0] == {}
+    assert asked(three, stored, lambda request: httpx2.Response(200, json=answer))[0] == {}
 
 
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        (httpx.Response(200, json={"signatures": ["0x12"]}), "holds no signatures"),
-        (httpx.Response(200, content=b"hello"), "holds no signatures"),
-        (httpx.Response(200, content=b" " * 70_000), "too large"),
-        (httpx.Response(409, json={"detail": "No\nthanks."}), "Status 409: No thanks."),
-        (httpx.Response(500, content=b"\xff"), "Status 500: without a reason"),
-        (httpx.Response(302, headers={"location": "http://169.254.169.254/"}), "Status 302"),
+        (httpx2.Response(200, json={"signatures": ["0x12"]}), "holds no signatures"),
+        (httpx2.Response(200, content=b"hello"), "holds no signatures"),
+        (httpx2.Response(200, content=b" " * 70_000), "too large"),
+        (httpx2.Response(409, json={"detail": "No\nthanks."}), "Status 409: No thanks."),
+        (httpx2.Response(500, content=b"\xff"), "Status 500: without a reason"),
+        (httpx2.Response(302, headers={"location": "http://169.254.169.254/"}), "Status 302"),
     ],
     ids=range(6),
 )
@@ -65,10 +65,10 @@ def test_silent_peer_does_not_hide_the_others(three, stored):
 
     def network(request):
         if request.url.host == "silent":
-            raise httpx.ConnectTimeout("no answer")
-        return httpx.Response(200, json={"signatures": ["0x" + signature.hex()]})
+            raise httpx2.ConnectTimeout("no answer")
+        return httpx2.Response(200, json={"signatures": ["0x" + signature.hex()]})
 
-    peers = Peers(["https://silent", "https://peer"], transport=httpx.MockTransport(network))
+    peers = Peers(["https://silent", "https://peer"], transport=httpx2.MockTransport(network))
     own = {three[0].feed.address: b"\1" * 65}
     assert list(peers.ask(three[0].feed, stored, b"{}", own)) == [three[1].feed.address]
     assert peers.refusals(stored.key) == ""  # it has enough signatures
@@ -90,7 +90,7 @@ def test_encrypted_or_local_url_of_a_peer_is_accepted(url):
 
 def test_refusals_of_old_rounds_are_forgotten(three):
     feed = three[0].feed
-    peers = Peers(["https://peer"], transport=httpx.MockTransport(lambda request: httpx.Response(503)))
+    peers = Peers(["https://peer"], transport=httpx2.MockTransport(lambda request: httpx2.Response(503)))
     keys = []
     for number in range(80):
         observed = three[0].model.observed(START + number * 10, 100)
@@ -114,9 +114,9 @@ def test_two_feeds_ask_a_peer_at_the_same_time(three, stored):
     def network(request):
         together.wait()
         digest = next(one for one in signatures if one.encode() in request.content)
-        return httpx.Response(200, json={"signatures": [signatures[digest]]})
+        return httpx2.Response(200, json={"signatures": [signatures[digest]]})
 
-    peers = Peers(["https://peer"], transport=httpx.MockTransport(network))
+    peers = Peers(["https://peer"], transport=httpx2.MockTransport(network))
     own = {three[0].feed.address: b"\1" * 65}
     with ThreadPoolExecutor(2) as threads:
         asked_ = [

@@ -25,7 +25,7 @@ SourceOption = Annotated[
 def require_oracle() -> None:
     """Raise InputError, which names the extra to install, if a library of feeds is missing."""
     with require_extra("oracle"):
-        import httpx  # noqa: F401 - the others belong to extras that it includes
+        import httpx2  # noqa: F401 - the others belong to extras that it includes
 
         from zkinfer.contracts import rpc  # noqa: F401
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-import httpx
+import httpx2
 
 from zkinfer.contracts.errors import RpcError
 from zkinfer.contracts.rpc import is_loopback, parse_url
@@ -55,7 +55,7 @@ class HttpSource:
     attempts: int = 3
     headers: Mapping[str, str] = field(default_factory=dict)
     unsafe_plain_http: bool = False
-    transport: httpx.BaseTransport | None = None
+    transport: httpx2.BaseTransport | None = None
     sleep: Callable[[float], object] = time.sleep
 
     def __post_init__(self) -> None:
@@ -72,7 +72,7 @@ class HttpSource:
     @property
     def origin(self) -> str:
         """Scheme and host, without path and query, which may hold a key."""
-        return self._origin_of(httpx.URL(self.url))
+        return self._origin_of(httpx2.URL(self.url))
 
     def observe(self, recipe: Recipe, now: int) -> Observation:
         """The series there now, in Unix seconds; raises SourceError if it cannot be fetched or used."""
@@ -80,7 +80,7 @@ class HttpSource:
 
     def fetch(self) -> bytes:
         """The document; raises SourceError after the last attempt, or at once for what another one cannot cure."""
-        with httpx.Client(
+        with httpx2.Client(
             transport=self.transport, timeout=self.timeout, trust_env=False, follow_redirects=False
         ) as client:
             for attempt in range(1, self.attempts + 1):
@@ -94,19 +94,19 @@ class HttpSource:
                 self.sleep(_PAUSE * 2 ** (attempt - 1))
         raise SourceError("A source is asked at least once.", "Check `attempts`.")
 
-    def _attempt(self, client: httpx.Client) -> bytes:
-        url, deadline = httpx.URL(self.url), time.monotonic() + self.timeout
+    def _attempt(self, client: httpx2.Client) -> bytes:
+        url, deadline = httpx2.URL(self.url), time.monotonic() + self.timeout
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 with client.stream("GET", url, headers={**self.headers, "Accept-Encoding": "identity"}) as answer:
                     if not answer.has_redirect_location:
                         return self._body(answer, deadline)
                     url = self._followed(url, answer)
-        except (httpx.HTTPError, httpx.InvalidURL) as err:
+        except (httpx2.HTTPError, httpx2.InvalidURL) as err:
             raise _TryAgainError(type(err).__name__) from None  # its text may hold the URL
         raise SourceError(f"{self.origin} redirects more than {MAX_REDIRECTS} times.", "Give the final URL.")
 
-    def _followed(self, url: httpx.URL, answer: httpx.Response) -> httpx.URL:
+    def _followed(self, url: httpx2.URL, answer: httpx2.Response) -> httpx2.URL:
         target = url.join(answer.headers["Location"])
         if self._origin_of(target) != self.origin:
             raise SourceError(
@@ -114,10 +114,10 @@ class HttpSource:
             )
         return target
 
-    def _body(self, answer: httpx.Response, deadline: float) -> bytes:
+    def _body(self, answer: httpx2.Response, deadline: float) -> bytes:
         if answer.status_code in _AGAIN:
             raise _TryAgainError(f"status {answer.status_code}")
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != httpx2.codes.OK:
             raise SourceError(f"{self.origin} answered with status {answer.status_code}.", "Check URL and key.")
         if answer.headers.get("Content-Encoding", "identity") != "identity":
             raise SourceError(f"{self.origin} compresses its answer, which was not asked for.")
@@ -131,6 +131,6 @@ class HttpSource:
         return bytes(data)
 
     @staticmethod
-    def _origin_of(url: httpx.URL) -> str:
+    def _origin_of(url: httpx2.URL) -> str:
         port = f":{url.port}" if url.port else ""
         return f"{url.scheme}://{url.host}{port}"

@@ -1,4 +1,4 @@
-import httpx
+import httpx2
 import pytest
 from tests.unit.oracle.series import NOW, observed, recipe
 
@@ -10,7 +10,7 @@ DOCUMENT = b'{"prices": [{"close": 1}, {"close": 2}, {"close": 3}]}'
 URL = "https://example.test/prices?key=secret"
 
 
-class Endless(httpx.SyncByteStream):
+class Endless(httpx2.SyncByteStream):
     def __iter__(self):
         while True:
             yield bytes(1 << 16)
@@ -28,16 +28,16 @@ def source(*answers, url=URL, **options):
         return answer
 
     pauses = []
-    found = HttpSource(url, transport=httpx.MockTransport(handle), sleep=pauses.append, **options)
+    found = HttpSource(url, transport=httpx2.MockTransport(handle), sleep=pauses.append, **options)
     return found, asked, pauses
 
 
 def ok():
-    return httpx.Response(200, stream=httpx.ByteStream(DOCUMENT))
+    return httpx2.Response(200, stream=httpx2.ByteStream(DOCUMENT))
 
 
 def moved(to):
-    return httpx.Response(302, headers={"Location": to})
+    return httpx2.Response(302, headers={"Location": to})
 
 
 def test_series_behind_a_url_is_observed():
@@ -59,7 +59,7 @@ def test_headers_are_sent():
     assert asked[0].headers["X-Key"] == "abc"
 
 
-@pytest.mark.parametrize("failure", [httpx.ConnectError("x"), httpx.ReadTimeout("x"), httpx.Response(503)])
+@pytest.mark.parametrize("failure", [httpx2.ConnectError("x"), httpx2.ReadTimeout("x"), httpx2.Response(503)])
 def test_failure_that_may_pass_is_tried_again(failure):
     found, asked, pauses = source(failure, failure, ok())
     assert found.fetch() == DOCUMENT
@@ -67,7 +67,7 @@ def test_failure_that_may_pass_is_tried_again(failure):
     assert pauses == [0.2, 0.4]
 
 
-@pytest.mark.parametrize("failure", [httpx.ConnectError(URL), httpx.Response(429)])
+@pytest.mark.parametrize("failure", [httpx2.ConnectError(URL), httpx2.Response(429)])
 def test_source_that_never_answers_is_refused(failure):
     found, asked, _ = source(*[failure] * 3)
     with pytest.raises(SourceError, match="no answer in 3 attempts") as refused:
@@ -78,7 +78,7 @@ def test_source_that_never_answers_is_refused(failure):
 
 @pytest.mark.parametrize("status", [400, 401, 404, 204])
 def test_other_status_is_refused_at_once(status):
-    found, asked, _ = source(httpx.Response(status))
+    found, asked, _ = source(httpx2.Response(status))
     with pytest.raises(SourceError, match=f"status {status}"):
         found.fetch()
     assert len(asked) == 1
@@ -109,7 +109,7 @@ def test_endless_redirects_are_refused():
 
 
 def test_answer_over_the_limit_is_refused_before_it_ends():
-    found, _, _ = source(httpx.Response(200, stream=Endless()))
+    found, _, _ = source(httpx2.Response(200, stream=Endless()))
     with pytest.raises(SourceError, match=f"more than {MAX_BYTES:,} bytes"):
         found.fetch()
 
@@ -117,13 +117,13 @@ def test_answer_over_the_limit_is_refused_before_it_ends():
 def test_slow_answer_is_refused(monkeypatch):
     times = iter(range(0, 1000, 10))
     monkeypatch.setattr("zkinfer.oracle.sources.http.time.monotonic", lambda: next(times))
-    found, _, _ = source(*(httpx.Response(200, stream=Endless()) for _ in range(2)), attempts=2)
+    found, _, _ = source(*(httpx2.Response(200, stream=Endless()) for _ in range(2)), attempts=2)
     with pytest.raises(SourceError, match="no complete answer in 5 s"):
         found.fetch()
 
 
 def test_compressed_answer_is_refused():
-    found, _, _ = source(httpx.Response(200, headers={"Content-Encoding": "br"}, stream=Endless()))
+    found, _, _ = source(httpx2.Response(200, headers={"Content-Encoding": "br"}, stream=Endless()))
     with pytest.raises(SourceError, match="compresses"):
         found.fetch()
 
