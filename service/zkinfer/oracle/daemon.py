@@ -23,6 +23,7 @@ from zkinfer.oracle.loop import FeedLoop
 from zkinfer.oracle.metrics import OracleMetrics
 from zkinfer.oracle.parts import proven_feeds
 from zkinfer.oracle.proofs import ProofLoop
+from zkinfer.oracle.schedule import closed_round
 from zkinfer.oracle.server import application, serving
 from zkinfer.oracle.states import RoundState
 from zkinfer.oracle.streams_api import StreamsApi
@@ -52,7 +53,10 @@ class Daemon:
         logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would log URLs, which may hold keys
         self._parts = parts
         store, chains, alerts = parts.store, parts.chains, parts.alerts
-        self._loops = {feed.name: FeedLoop(feed, store, chains, parts.peers, alerts) for feed in parts.feeds}
+        self._closed: dict[str, int] = {}
+        self._loops = {
+            feed.name: FeedLoop(feed, store, chains, parts.peers, alerts, closed=self._closed) for feed in parts.feeds
+        }
         self._proofs = [ProofLoop(feed, store, chains, alerts) for feed in proven_feeds(parts.feeds)]
         self._deliveries = [
             DeliveryLoop(chain, {feed.id: feed for feed in parts.feeds if name in feed.chains}, store, alerts)
@@ -72,6 +76,13 @@ class Daemon:
                 except ChainError as err:
                     log.warning("chain unreachable", chain=name, reason=err.cause)
 
+    def _close_past(self) -> None:
+        """See `closed_round`. Not for `once`, which may be run more rarely than there are ticks."""
+        for feed in self._parts.feeds:
+            if feed.signer is not None:
+                last = self._parts.store.gaps.last_tick(feed.id)
+                self._closed[feed.id] = closed_round(feed, last, time.time())
+
     async def run(self, started: Callable[[str], None]) -> None:
         """Work until SIGTERM or SIGINT.
 
@@ -87,6 +98,7 @@ class Daemon:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._ending.set)
         await asyncio.to_thread(self.require_feeds)
+        await asyncio.to_thread(self._close_past)
         adapter = Adapter(self._loops, self._parts.store, self._parts.file.server.callback_hosts)
         tls = self._parts.file.tls
         try:
@@ -152,7 +164,7 @@ class Daemon:
         return application(
             streams=StreamsApi(feeds, parts.store),
             adapter=adapter,
-            voter=Voter(feeds, parts.store, alerts=parts.alerts),
+            voter=Voter(feeds, parts.store, alerts=parts.alerts, closed=self._closed),
             store=parts.store,
             documents=parts.documents,
             registry=metrics.registry if wanted or (wanted is None and address.is_local) else None,

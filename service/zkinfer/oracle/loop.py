@@ -54,6 +54,7 @@ class FeedLoop:
         peers: the other signers; None without any.
         alerts: to the operator.
         clock: Unix seconds.
+        closed: by feed, up to which round none is made that is not on record; see `closed_round`.
     """
 
     def __init__(
@@ -64,8 +65,10 @@ class FeedLoop:
         peers: Peers | None,
         alerts: Alerts,
         clock: Callable[[], float] = time.time,
+        closed: Mapping[str, int] | None = None,
     ) -> None:
         self.feed = feed
+        self._closed = {} if closed is None else closed
         self._store = store
         self._chains = [chains[name] for name in feed.chains]
         self._peers = peers
@@ -145,6 +148,10 @@ class FeedLoop:
         """Whether it is settled that a round is not due, or which report it has."""
         now = self._clock()
         if self._store.rounds.find(RoundKey(self.feed.id, number)) is not None:
+            return True
+        if number <= self._closed.get(self.feed.id, -1):
+            detail = "The tick began before the daemon, whose database does not reach up to it."
+            self._store.gaps.note(self.feed.id, Gap(number, number, GapReason.NOT_RUNNING, detail))
             return True
         if now < max(proposal_time(self.feed, number), self._retry_at):
             return False

@@ -85,6 +85,22 @@ def proposal_time(feed: Feed, number: int) -> float:
     return start + rank(feed, number) * min(share, MAX_PATIENCE)
 
 
+def closed_round(feed: Feed, last_tick: int | None, now: float) -> int:
+    """Up to which round a daemon that begins now signs nothing that is not on record.
+
+    If its database does not reach up to this tick, it may be new or a backup, and an earlier daemon may have signed
+    what it does not know. That daemon has ended; so it is enough to wait for the next tick.
+
+    Args:
+        feed: the feed.
+        last_tick: the last tick on record that was looked at.
+        now: Unix seconds.
+    """
+    if last_tick is not None and last_tick >= feed.round_at(now) - 1:
+        return -1
+    return feed.round_at(now + MAX_SKEW)
+
+
 def last_vote(spec: FeedSpec, observed_at: int) -> float:
     """Until when operators sign a report: a tick after its observation."""
     return float(observed_at + spec.tick + MAX_SKEW)

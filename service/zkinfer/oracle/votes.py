@@ -115,6 +115,7 @@ class Voter:
         store: of this daemon.
         clock: Unix seconds.
         alerts: to the operator.
+        closed: by feed, up to which round none is signed that is not on record.
     """
 
     def __init__(
@@ -123,11 +124,13 @@ class Voter:
         store: Store,
         clock: Callable[[], float] = time.time,
         alerts: Alerts | None = None,
+        closed: Mapping[str, int] | None = None,
     ) -> None:
         self._feeds = feeds
         self._store = store
         self._clock = clock
         self._alerts = alerts
+        self._closed = {} if closed is None else closed
         self._refused: Counter[tuple[RoundKey, str]] = Counter()
 
     def vote(self, request: VoteRequest) -> VoteAnswer:
@@ -154,6 +157,8 @@ class Voter:
             observed, new = self._claimed(feed, request, next(iter(known)))
             if feed.address in known:
                 self._tell_of_key(feed, request.round)
+            if stored is None and request.round <= self._closed.get(feed.id, -1):
+                raise VoteError(f"Round {request.round} may have been signed here before.", "The next ones are signed.")
             stored = stored or self._adopt(feed, observed, new)
         if stored.signing_hash != request.signing_hash:
             raise VoteError(f"Another report for round {request.round} is signed here.", "One per round, ever.")

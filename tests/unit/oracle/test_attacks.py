@@ -8,9 +8,12 @@ from tests.unit.oracle.fakes import START
 from tests.unit.oracle.test_votes import TICK, request_of
 
 from zkinfer.oracle.errors import VoteError
+from zkinfer.oracle.loop import FeedLoop
 from zkinfer.oracle.peers import Peers
+from zkinfer.oracle.schedule import closed_round
+from zkinfer.oracle.store.gaps import GapReason
 from zkinfer.oracle.store.rounds import RoundKey
-from zkinfer.oracle.votes import MOST_REFUSED
+from zkinfer.oracle.votes import MOST_REFUSED, Voter
 
 
 def test_signature_from_a_public_report_makes_nobody_compute(three, clock, monkeypatch):
@@ -113,3 +116,42 @@ def test_own_public_signature_that_a_stranger_replays_is_no_alarm(three, clock, 
     old = request_of(asking, at=int(clock()) - 600, key=asked.key)  # of a round that was forgotten
     with pytest.raises(VoteError, match="s old"):
         asked.voter.vote(old)
+
+
+def voter_after_a_loss(operator):
+    """A daemon that begins with a new database, in a tick in which an earlier one may have signed."""
+    closed = {operator.feed.id: closed_round(operator.feed, operator.store.gaps.last_tick(operator.feed.id), START)}
+    return Voter({operator.feed.id: operator.feed}, operator.store, operator.clock, closed=closed)
+
+
+def test_lost_database_gives_no_second_signature_to_a_peer(three, clock):
+    asking, asked, _ = three
+    voter = voter_after_a_loss(asked)
+    with pytest.raises(VoteError, match="may have been signed here before"):
+        voter.vote(request_of(asking))
+    clock.now += 10
+    assert len(voter.vote(request_of(asking)).signatures) == 2
+
+
+def test_database_without_a_hole_closes_nothing(three):
+    asking, asked, _ = three
+    asked.store.gaps.looked_at(asked.feed.id, TICK - 1)
+    assert len(voter_after_a_loss(asked).vote(request_of(asking)).signatures) == 2
+
+
+def test_round_on_record_is_signed_again_after_a_hole(three):
+    asking, asked, _ = three
+    first = asked.voter.vote(request_of(asking))
+    assert voter_after_a_loss(asked).vote(request_of(asking)) == first
+
+
+def test_lost_database_makes_no_second_report_of_its_own(three, clock, chain):
+    one = three[0]
+    closed = {one.feed.id: closed_round(one.feed, None, START)}
+    one.loop = FeedLoop(one.feed, one.store, {chain.name: chain}, one.peers, one.alerts, clock, closed=closed)
+    for _ in range(20):
+        one.loop.step()
+        clock.now += 1
+    assert one.store.rounds.numbers(one.feed.id, TICK, TICK + 1) == [TICK + 1]
+    (gap,) = one.store.gaps.of(one.feed.id)
+    assert (gap.first, gap.last, gap.reason) == (TICK, TICK, GapReason.NOT_RUNNING)

@@ -44,6 +44,23 @@ def parts(operator):
     return Parts(FeedsFile.model_validate(FILE), (operator.feed,), {}, chains, operator.store, None, operator.alerts)
 
 
+@pytest.fixture
+def continuing(monkeypatch):
+    """A daemon that goes on with its database at once."""
+    monkeypatch.setattr("zkinfer.oracle.daemon.closed_round", lambda feed, last_tick, now: -1)
+
+
+def test_daemon_with_a_new_database_closes_the_present_round(parts, operator):
+    daemon = Daemon(parts)
+    present = operator.feed.round_at(time.time())
+    daemon._close_past()
+    assert daemon._closed[operator.feed.id] in range(present, present + 3)
+    operator.store.gaps.looked_at(operator.feed.id, present)
+    daemon._close_past()
+    assert daemon._closed == {operator.feed.id: -1}
+
+
+@pytest.mark.usefixtures("continuing")
 async def test_daemon_makes_rounds_serves_them_and_ends(parts, operator):
     daemon, addresses = Daemon(parts), []
     running = asyncio.create_task(daemon.run(addresses.append))
@@ -60,6 +77,7 @@ async def test_daemon_makes_rounds_serves_them_and_ends(parts, operator):
     assert not any(thread.is_alive() for thread in daemon._threads)
 
 
+@pytest.mark.usefixtures("continuing")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_defect_in_a_thread_ends_the_daemon(parts, operator, monkeypatch):
     monkeypatch.setattr(operator.model, "observe", lambda number: 1 / 0)
