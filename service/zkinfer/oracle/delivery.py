@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from zkinfer.contracts.errors import ChainError, FeedContradictedError, FeeLimitError, RevertedError
 from zkinfer.contracts.feed_formats import Level
 from zkinfer.oracle.alerts import AlertKind
-from zkinfer.oracle.schedule import MAX_SKEW, takeover_time
+from zkinfer.oracle.schedule import MAX_SKEW, Last, due, takeover_time
 from zkinfer.oracle.states import DeliveryState, RoundState
 from zkinfer.service.logs import log
 
@@ -129,8 +129,18 @@ class DeliveryLoop:
         """Whether to post now, and not to wait for the operator who proposed the round."""
         if not self.chain.posts:
             return False
-        turn = feed.owns(stored) or self._clock() >= takeover_time(feed, stored.key.number, stored.observed_at)
-        return turn and self._store.leases.hold(f"account:{self.chain.id}:{self.chain.account}", LEASE_SECONDS)
+        lease = f"account:{self.chain.id}:{self.chain.account}"
+        return self._is_its_turn(feed, stored) and self._store.leases.hold(lease, LEASE_SECONDS)
+
+    def _is_its_turn(self, feed: Feed, stored: StoredRound) -> bool:
+        """Whether nobody else is to be waited for. Another operator's round is paid for only if the chain needs it."""
+        if feed.owns(stored):
+            return True
+        if self._clock() < takeover_time(feed, stored.key.number, stored.observed_at):
+            return False
+        latest = self.chain.latest(feed.id, feed.highest)
+        last = None if latest is None else Last(latest[1].observed_at, latest[1].answer)
+        return due(feed, stored.key.number, stored.answer, [last]) is not None
 
     def _post(self, delivery: Delivery, feed: Feed, stored: StoredRound) -> None:
         self._move(delivery, DeliveryState.SENT)

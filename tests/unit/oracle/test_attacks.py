@@ -1,13 +1,16 @@
 """What a stranger, a slow peer, a dishonest signer or a wrong clock could do to an operator."""
 
 import time
+from fractions import Fraction
 
 import httpx2
 import pytest
-from tests.unit.oracle.fakes import START
+from tests.unit.oracle.fakes import START, HubRound, operators
 from tests.unit.oracle.test_votes import TICK, request_of
 
+from zkinfer.contracts.feed_formats import Level
 from zkinfer.oracle.errors import VoteError
+from zkinfer.oracle.feed import Delivered
 from zkinfer.oracle.loop import FeedLoop
 from zkinfer.oracle.peers import Peers
 from zkinfer.oracle.schedule import closed_round
@@ -155,3 +158,17 @@ def test_lost_database_makes_no_second_report_of_its_own(three, clock, chain):
     assert one.store.rounds.numbers(one.feed.id, TICK, TICK + 1) == [TICK + 1]
     (gap,) = one.store.gaps.of(one.feed.id)
     assert (gap.first, gap.last, gap.reason) == (TICK, TICK, GapReason.NOT_RUNNING)
+
+
+@pytest.mark.parametrize(("answer", "posts"), [(100, 0), (111, 1)])
+def test_honest_operator_pays_for_no_round_of_another_that_is_not_due(tmp_path, clock, chain, answer, posts):
+    """One signer could propose a round in each tick, and leave it to the others to post it."""
+    lying, honest, _ = operators(tmp_path, clock, [chain], delivered=Delivered.ATTESTED, deviation=Fraction(1, 10))
+    chain.state[(honest.feed.id, TICK - 1)] = HubRound(100, START - 1, Level.ATTESTED)
+    honest.model.value = answer
+    honest.voter.vote(request_of(lying, value=answer))
+    for _ in range(40):
+        honest.loop._finish_observed()
+        honest.deliveries[0].step()
+        clock.now += 1
+    assert [number for number, _ in chain.sent] == [TICK] * posts
