@@ -65,6 +65,7 @@ class SourceSettings(BaseModel):
         http: URL of a JSON document.
         file: path of a JSON document.
         aggregator: another feed on the chain, with Chainlink's interface, that a contract reads.
+        max_age: since a file was written, beyond which it is refused: `10m`. By default any age is accepted.
         timeout: of an attempt over HTTP: `3s`.
         attempts: over HTTP.
         headers_file: lines `Name: value` to send along; a private file, for keys of an API.
@@ -81,6 +82,7 @@ class SourceSettings(BaseModel):
     http: str | None = None
     file: Path | None = None
     aggregator: Address | None = None
+    max_age: Annotated[float | None, BeforeValidator(_seconds), Field(gt=0)] = None
     timeout: Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=60)] = 5.0
     attempts: Annotated[int, Field(ge=1, le=10)] = 3
     headers_file: Path | None = None
@@ -95,6 +97,8 @@ class SourceSettings(BaseModel):
     def _names_one_source(self) -> Self:
         if sum(one is not None for one in (self.http, self.file, self.aggregator)) != 1:
             raise ValueError("give one of http, file and aggregator")
+        if self.max_age is not None and self.file is None:
+            raise ValueError("max-age is for a file; nothing tells the age of another source")
         return self
 
     @classmethod
@@ -144,7 +148,7 @@ class SourceSettings(BaseModel):
             InputError: the file of headers cannot be read, or others can read it.
         """
         if self.file is not None:
-            return FileSource(folder / self.file)
+            return FileSource(folder / self.file, self.max_age)
         if self.http is None:
             raise RecipeError("The source is on a chain, and has no documents.", "A contract gives its inputs.")
         headers = {} if self.headers_file is None else _headers(folder / self.headers_file)

@@ -1,3 +1,5 @@
+import os
+
 import pytest
 from tests.unit.oracle.series import NOW, observed, recipe
 
@@ -46,3 +48,18 @@ def test_recipe_of_a_source_on_a_chain_is_refused(tmp_path):
     (tmp_path / "prices.json").write_text("[]")
     with pytest.raises(SourceError, match="selects nothing"):
         FileSource(tmp_path / "prices.json").observe(recipe(select=""), NOW)
+
+
+def test_file_that_nobody_writes_any_more_is_refused(tmp_path):
+    path = tmp_path / "prices.json"
+    path.write_text('{"prices": [{"close": 1}, {"close": 2}, {"close": 3}]}')
+    os.utime(path, (NOW - 61, NOW - 61))
+    FileSource(path).observe(recipe(), NOW)
+    FileSource(path, max_age=61).observe(recipe(), NOW)
+    with pytest.raises(SourceError, match="was written 61 s ago; at most 60 s"):
+        FileSource(path, max_age=60).observe(recipe(), NOW)
+
+
+def test_missing_file_with_an_age_is_refused(tmp_path):
+    with pytest.raises(SourceError, match="cannot be read"):
+        FileSource(tmp_path / "prices.json", max_age=60).observe(recipe(), NOW)

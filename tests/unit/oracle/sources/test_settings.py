@@ -87,6 +87,8 @@ def test_plain_http_is_refused_unless_spelt_out(tmp_path):
         ('file = "a"\ntimeout = "0s"', "timeout"),
         ('file = "a"\ntimeout = "2m"', "timeout"),
         ('file = "a"\nattempts = 0', "attempts"),
+        ('file = "a"\nmax-age = "0s"', "max_age|max-age"),
+        ('http = "https://a.test"\nmax-age = "10m"', "max-age is for a file"),
         ('file = "a"\nform = "sum"', "form"),
         ('file = "a"\nbounds = [1]', "bounds"),
         ('file = "a"\nbounds = ["x", "y"]', "is not a number"),
@@ -112,3 +114,7 @@ def test_description_that_agrees_with_the_recipe_is_accepted(tmp_path, line):
 def test_description_that_contradicts_the_recipe_is_refused(tmp_path, line):
     with pytest.raises(RecipeError, match="the feed's recipe says"):
         read(tmp_path, f'file = "a"\n{line}').require_recipe(recipe())
+
+
+def test_age_of_a_file_is_read(tmp_path):
+    assert read(tmp_path, 'file = "a"\nmax-age = "10m"').open_document(tmp_path).max_age == 600
