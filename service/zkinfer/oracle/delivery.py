@@ -122,8 +122,12 @@ class DeliveryLoop:
             self._move(delivery, DeliveryState.SUPERSEDED, reason="A newer round was ready before it was posted.")
         elif stored.expires_at <= self._clock():
             self._move(delivery, DeliveryState.REFUSED, reason=delivery.reason or "It expired before it was posted.")
-        elif _is_ready(stored, level) and self._is_mine(feed, stored) and self._clock() >= self._post_after:
+        elif _is_ready(stored, level) and self._is_mine(feed, stored) and self._may_post():
             self._post(delivery, feed, stored)
+
+    def _may_post(self) -> bool:
+        """Whether the pause after a failure is over, or was begun by a clock that was ahead."""
+        return not 0 < self._post_after - self._clock() < 2 * _RETRY_SECONDS
 
     def _is_mine(self, feed: Feed, stored: StoredRound) -> bool:
         """Whether to post now, and not to wait for the operator who proposed the round."""
@@ -173,7 +177,7 @@ class DeliveryLoop:
     def _check_state(self) -> None:
         """From time to time: the balance, the age of each feed, and contradictions."""
         now = self._clock()
-        if now - self._checked_at < _CHECK_SECONDS:
+        if 0 <= now - self._checked_at < _CHECK_SECONDS:  # less than 0: the clock went back
             return
         self._checked_at = now
         if self.chain.posts:

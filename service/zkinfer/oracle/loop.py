@@ -112,6 +112,7 @@ class FeedLoop:
         self._alerts.begin(AlertKind.CLOCK_WENT_BACK, self.feed.name, text)
         if self._looked != number:
             self._store.rounds.withdraw(self.feed.id, number + 1, "It was made by a clock that was ahead.")
+            self._retry_at = self._ask_again_at = 0.0  # they were of that clock, too
         return True
 
     def _note_missed(self, number: int) -> int:

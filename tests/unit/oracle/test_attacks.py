@@ -5,10 +5,10 @@ from fractions import Fraction
 
 import httpx2
 import pytest
-from tests.unit.oracle.fakes import START, HubRound, operators
+from tests.unit.oracle.fakes import KEYS, START, HubRound, operators
 from tests.unit.oracle.test_votes import TICK, request_of
 
-from zkinfer.contracts.feed_formats import Level
+from zkinfer.contracts.feed_formats import Level, SignerConfig
 from zkinfer.oracle.errors import VoteError
 from zkinfer.oracle.feed import Delivered
 from zkinfer.oracle.loop import FeedLoop
@@ -172,3 +172,27 @@ def test_honest_operator_pays_for_no_round_of_another_that_is_not_due(tmp_path, 
         honest.deliveries[0].step()
         clock.now += 1
     assert [number for number, _ in chain.sent] == [TICK] * posts
+
+
+def test_report_of_a_clock_that_was_ahead_is_not_served_or_posted_when_its_time_comes(tmp_path, clock, chain):
+    """Its data would be old by then, and its time fresh."""
+    alone = SignerConfig.of([KEYS[0].address], 1)
+    (one,) = operators(tmp_path, clock, [chain], count=1, config=alone)
+    chain.config, chain.refuses = alone, "FromTheFuture"
+    clock.now += 3600
+    one.loop.step()
+    one.proofs.step()
+    clock.now -= 3600
+    chain.refuses = ""
+    for _ in range(3):
+        one.step()
+        clock.now += 1
+    sent = len(chain.sent)
+    clock.now += 3600
+    for _ in range(6):
+        one.proofs.step()
+        one.deliveries[0].step()
+        clock.now += 1
+    assert chain.sent[sent:] == []
+    assert one.store.rounds.report_at(one.feed.id, int(clock())).observed_at < START + 60
+    one.stop()

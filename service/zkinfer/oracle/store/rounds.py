@@ -179,14 +179,18 @@ class Rounds:
         return self._database.write(work)
 
     def withdraw(self, feed: str, after: int, reason: str) -> int:
-        """Refuse the rounds after this one that are not proven; returns how many there were."""
+        """Refuse the rounds after this one, and drop their reports; returns how many there were.
+
+        When their time comes, their data are old: nobody must get them as fresh. They stay the only ones of their
+        numbers.
+        """
 
         def work(connection: Connection) -> int:
-            unfinished = rounds.c.state.in_([str(RoundState.OBSERVED), str(RoundState.SIGNED)])
+            standing = rounds.c.state != str(RoundState.REFUSED)
             result = connection.execute(
                 update(rounds)
-                .where(rounds.c.feed == feed, rounds.c.number > after, unfinished)
-                .values(state=str(RoundState.REFUSED), reason=reason, changed_at=int(self._clock()))
+                .where(rounds.c.feed == feed, rounds.c.number > after, standing)
+                .values(state=str(RoundState.REFUSED), payload=None, reason=reason, changed_at=int(self._clock()))
             )
             return result.rowcount
 

@@ -138,11 +138,13 @@ def test_floor_never_falls(store):
         store.rounds.record(new_round(9))
 
 
-def test_withdrawn_rounds_are_those_after_one_that_are_not_proven(store):
+def test_withdrawn_rounds_are_those_after_one_and_have_no_report(store):
     for number in (1, 2, 3):
         store.rounds.record(new_round(number))
-        store.rounds.advance(new_round(number).key, RoundState.SIGNED)
+        store.rounds.advance(new_round(number).key, RoundState.SIGNED, payload=b"report")
     store.rounds.advance(new_round(3).key, RoundState.PROVEN)
-    assert store.rounds.withdraw(FEED, 1, "wrong clock") == 1
-    states = [store.rounds.find(new_round(number).key).state for number in (1, 2, 3)]
-    assert states == [RoundState.SIGNED, RoundState.REFUSED, RoundState.PROVEN]
+    assert store.rounds.withdraw(FEED, 1, "wrong clock") == 2
+    assert store.rounds.withdraw(FEED, 1, "wrong clock") == 0
+    found = [store.rounds.find(new_round(number).key) for number in (1, 2, 3)]
+    assert [one.state for one in found] == [RoundState.SIGNED, RoundState.REFUSED, RoundState.REFUSED]
+    assert [one.payload for one in found] == [b"report", None, None]
