@@ -3,14 +3,15 @@
 The caller has compared the deployment's code, and the listing with a circuit that was rebuilt from the auditor's ONNX
 file. For each round that the hub reported:
 
-(1) the source file is the one that the report names
-(2) by the recipe it gives the inputs that the report commits to, at the time of the report
-(3) the circuit answers these inputs with the reported answer, within the feed's tolerance
-(4) if the payload is in the transaction: enough of the feed's signers signed it
-(5) if it is there and proven: the proof is valid
+(1) if the payload is in the transaction: enough of the feed's signers signed it
+(2) if it is there and proven: the proof is valid
+(3) the source file is the one that the report names
+(4) by the recipe it gives the inputs that the report commits to, at the time of the report
+(5) the circuit answers these inputs with the reported answer, within the feed's tolerance
 
-For (5) the auditor's own verifier is asked; that the hub's accepted the proof is on record. The payload is missing if
-another contract passed it to the hub.
+Signatures and proof come first, so that they are told of a round whose source file is missing or was changed. For (2)
+the auditor's own verifier is asked; that the hub's accepted the proof is on record. The payload is missing if another
+contract passed it to the hub.
 """
 
 from __future__ import annotations
@@ -51,7 +52,8 @@ class RoundVerdict:
     Args:
         reported: what the hub reported.
         answer: the circuit's, in the feed's decimals; None if it could not be derived.
-        signatures: how many of the feed's signers signed; None if the payload is not in the transaction.
+        signatures: how many of the feed's signers signed, 0 if that is not enough or one is wrong; None if the payload
+            is not in the transaction.
         proof: `valid`, `none`, or `on record` if only the hub's verifier was asked.
         problem: why the round does not hold; empty if it does.
     """
@@ -108,16 +110,16 @@ class Auditor:
     def audit(self, reported: ReportedRound, payload: FeedPayload | None) -> RoundVerdict:
         """The verdict on one report, with the payload that posted it if it is known."""
         answer: int | None = None
-        signatures: int | None = None
+        signatures = None if payload is None else 0
         proof = "on record" if reported.level == Level.PROVEN else "none"
         try:
-            observation = self._observation(reported)  # (1), (2)
-            answer = answer_of(self.circuit, self.engine, self.spec, observation.inputs).value
-            self._require_answer(reported, answer)  # (3)
             if payload is not None:
-                self._require_payload(reported, payload, observation)
-                signatures = self._signatures(payload)  # (4)
-                proof = self._proof(payload)  # (5)
+                self._require_payload(reported, payload)
+                signatures = self._signatures(payload)  # (1)
+                proof = self._proof(payload)  # (2)
+            observation = self._observation(reported)  # (3), (4)
+            answer = answer_of(self.circuit, self.engine, self.spec, observation.inputs).value
+            self._require_answer(reported, answer)  # (5)
         except _FAILURES as err:
             return RoundVerdict(reported, answer, signatures, proof, str(err))
         return RoundVerdict(reported, answer, signatures, proof)
@@ -140,9 +142,9 @@ class Auditor:
                 "The signers signed an answer that the model does not give.",
             )
 
-    def _require_payload(self, reported: ReportedRound, payload: FeedPayload, observation: Observation) -> None:
-        said = (payload.report.answer, payload.report.observed_at, payload.inputs)
-        if said != (reported.answer, reported.observed_at, observation.inputs):
+    def _require_payload(self, reported: ReportedRound, payload: FeedPayload) -> None:
+        said = (payload.report.answer, payload.report.observed_at, input_commitment(payload.inputs))
+        if said != (reported.answer, reported.observed_at, reported.input_commitment):
             raise AuditError("The transaction holds another report than the hub's log.", "Ask another node.")
 
     def _signatures(self, payload: FeedPayload) -> int:
@@ -164,7 +166,7 @@ class Auditor:
 
 
 def published_observation(recipe: Recipe, published: Published) -> Callable[[ReportedRound], Observation]:
-    """Checks (1) and (2) up to the inputs, for feeds whose source files are published."""
+    """Checks (3) and (4) up to the inputs, for feeds whose source files are published."""
     return lambda reported: replay(recipe, published.read(reported.source_digest))
 
 

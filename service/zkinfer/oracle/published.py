@@ -60,7 +60,15 @@ class PublishedUrl:
     def read(self, digest: str) -> bytes:
         """The file with this name; raises SourceError if it cannot be fetched, or its bytes were changed."""
         source = HttpSource(f"{self.url.rstrip('/')}/sources/{digest}")
-        return _unchanged(source.fetch(), digest, f"{source.origin}/sources/{digest}")
+        name = f"{source.origin}/sources/{digest}"
+        try:
+            data = source.fetch()
+        except SourceError as err:
+            raise SourceError(
+                f"{name} cannot be fetched: {err.cause}",
+                "Get it from an operator of the feed, or give the server or folder that has it.",
+            ) from err
+        return _unchanged(data, digest, name)
 
 
 def published_at(place: str) -> PublishedFolder | PublishedUrl:

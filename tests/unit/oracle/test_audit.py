@@ -106,6 +106,12 @@ def test_missing_source_file_is_named(auditor, payload, published):
     assert f"{payload.source_digest} cannot be read" in auditor.audit(reported(payload), payload).problem
 
 
+def test_signatures_and_proof_are_told_without_the_source_file(auditor, payload, published):
+    (published.folder / payload.source_digest).unlink()
+    verdict = auditor.audit(reported(payload), payload)
+    assert (verdict.holds, verdict.signatures, verdict.proof) == (False, 2, "valid")
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [

@@ -47,6 +47,15 @@ def test_file_on_a_server_is_fetched_by_its_hash(monkeypatch):
     assert asked == [f"https://op.example/sources/{digest_of(DATA)}"]
 
 
+def test_file_that_a_server_lacks_is_named(monkeypatch):
+    def refuse(_):
+        raise SourceError("https://op.example answered with status 404.", "Check URL and key.")
+
+    monkeypatch.setattr(HttpSource, "fetch", refuse)
+    with pytest.raises(SourceError, match=f"https://op.example/sources/{digest_of(DATA)} cannot be fetched.*404"):
+        PublishedUrl("https://op.example").read(digest_of(DATA))
+
+
 def test_changed_file_on_a_server_is_refused(monkeypatch):
     monkeypatch.setattr(HttpSource, "fetch", lambda _: DATA + b" ")
     with pytest.raises(SourceError, match=f"https://op.example/sources/{digest_of(DATA)} was changed"):

@@ -154,7 +154,8 @@ def _show(verdicts: list[RoundVerdict]) -> None:
     from rich.table import Table
 
     if not verdicts:
-        say("[bold red]error:[/] the feed has no such reports")
+        say("[bold red]error:[/] The feed has no such reports on this chain.")
+        say("       Check --feed, --round and --rpc, or post one: zkinfer oracle post")
         return
     table = Table("round", "observed", "level", "reported", "derived", "signatures", "proof", "verdict", box=None)
     for one in verdicts:
