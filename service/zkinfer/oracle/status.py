@@ -37,6 +37,7 @@ class FeedStatus:
         feed: its name.
         feed_id: its id.
         chain: the chain's name.
+        tick: seconds of a round.
         heartbeat: seconds within which there is a round.
         round: the newest round of the expected level; None if there is none, or the chain did not answer.
         answer: of that round.
@@ -53,6 +54,7 @@ class FeedStatus:
     feed: str
     feed_id: str
     chain: str
+    tick: int
     heartbeat: int
     round: int | None = None
     answer: int | None = None
@@ -96,7 +98,7 @@ class FeedStatus:
             "balance": None if self.balance is None else str(self.balance),
             "waiting": self.waiting or None,
             "unreachable": self.unreachable or None,
-            "gaps": [_gap_document(gap) for gap in self.gaps],
+            "gaps": [self._gap_document(gap) for gap in self.gaps],
             "undelivered": [
                 {
                     "round": one.key.round.number,
@@ -108,9 +110,20 @@ class FeedStatus:
             ],
         }
 
+    def span(self, gap: Gap) -> tuple[int, int]:
+        """When a gap began and ended, in Unix seconds."""
+        return gap.first * self.tick, (gap.last + 1) * self.tick
 
-def _gap_document(gap: Gap) -> dict[str, Any]:
-    return {"first": gap.first, "last": gap.last, "reason": str(gap.reason), "detail": gap.detail}
+    def _gap_document(self, gap: Gap) -> dict[str, Any]:
+        began, ended = self.span(gap)
+        return {
+            "first": gap.first,
+            "last": gap.last,
+            "from": began,
+            "to": ended,
+            "reason": str(gap.reason),
+            "detail": gap.detail,
+        }
 
 
 def status_of(
@@ -152,6 +165,7 @@ def _status(feed: WatchedFeed, chain: ChainAccess, store: Store | None, now: flo
             feed.name,
             feed.id,
             chain.name,
+            feed.tick,
             feed.heartbeat,
             waiting=waiting,
             gaps=tuple(known),
@@ -162,6 +176,7 @@ def _status(feed: WatchedFeed, chain: ChainAccess, store: Store | None, now: flo
         feed=feed.name,
         feed_id=feed.id,
         chain=chain.name,
+        tick=feed.tick,
         heartbeat=feed.heartbeat,
         round=None if latest is None else latest[0],
         answer=None if latest is None else latest[1].answer,

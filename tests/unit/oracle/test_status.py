@@ -74,7 +74,7 @@ def test_document_has_large_numbers_as_text(chain, tmp_path):
         store.gaps.note(FEED, Gap(1, 2, GapReason.NOT_RUNNING, ""))
         document = status(chain, START, store).document()
     assert (document["answer"], document["balance"]) == (str(-(1 << 190)), "100")
-    assert document["gaps"] == [{"first": 1, "last": 2, "reason": "not running", "detail": ""}]
+    assert document["gaps"] == [{"first": 1, "last": 2, "from": 10, "to": 30, "reason": "not running", "detail": ""}]
     assert document["undelivered"] == []
     assert (document["late"], document["age"]) == (False, 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -102,7 +103,9 @@ def _show(found: list[FeedStatus], gaps: int, *, as_json: bool) -> None:
 def _show_missing(one: FeedStatus) -> None:
     """Every gap and undelivered round, each with its reason."""
     for gap in one.gaps:
-        print_result(f"  {plain(one.feed)} {gap.first}-{gap.last}: {gap.reason}. {plain(gap.detail)}")
+        began, ended = map(_utc, one.span(gap))
+        about = f"{plain(one.feed)} {gap.first}-{gap.last}"
+        print_result(f"  {about}: {gap.reason}. {plain(gap.detail)} From {began} to {ended}.")
     for lost in one.undelivered:
         about = f"{plain(one.feed)} {lost.key.round.number} on {plain(one.chain)}"
         print_result(f"  {about}: {lost.key.level} {lost.state}. {plain(lost.reason or '')}")
@@ -120,7 +123,11 @@ def _gap(one: FeedStatus) -> str:
     if one.gap is None:
         return "-"
     last = "" if one.gap.last == one.gap.first else f"-{one.gap.last}"
-    return f"{one.gap.first}{last}: {one.gap.reason}"
+    return f"{one.gap.first}{last}: {one.gap.reason}, until {_utc(one.span(one.gap)[1])}"
+
+
+def _utc(time_: int) -> str:
+    return f"{datetime.fromtimestamp(time_, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def _ether(wei: int) -> str:

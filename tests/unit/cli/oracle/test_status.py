@@ -33,10 +33,11 @@ def test_json_says_what_is_wrong(folder):
 def test_last_gap_comes_from_the_daemons_database(folder):
     with Store.open(f"sqlite:///{folder}/oracle.sqlite") as store:
         store.gaps.note(read_feed(folder / "feed.json").id, Gap(7, 9, GapReason.SOURCE_REFUSED, "503"))
-    assert "7-9: source refused" in status(folder).stdout
-    assert "vol 7-9: source refused. 503" in status(folder, "--gaps", "5").stdout
+    assert "7-9: source refused, until 1970-01-01 00:10:00Z" in status(folder).stdout
+    shown = status(folder, "--gaps", "5").stdout
+    assert "vol 7-9: source refused. 503 From 1970-01-01 00:07:00Z to 1970-01-01 00:10:00Z." in shown
     (feed,) = json.loads(status(folder, "--gaps", "5", "--json").stdout)["feeds"]
-    assert [one["detail"] for one in feed["gaps"]] == ["503"]
+    assert [(one["detail"], one["from"], one["to"]) for one in feed["gaps"]] == [("503", 420, 600)]
 
 
 def test_fresh_feed_exits_with_0(folder, monkeypatch):
