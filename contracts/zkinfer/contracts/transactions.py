@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from zkinfer.contracts.errors import FeeLimitError, RpcError, TransactionFailedError
@@ -96,8 +97,8 @@ def _raise(amount: int) -> int:
 
 
 def in_ether(amount: int) -> str:
-    """An amount of wei for people: `0.0021 ether`."""
-    return f"{amount / ETHER:.4g} ether"
+    """An amount of wei for people, to four digits and without an exponent: `0.0021 ether`, `1,000,000 ether`."""
+    return f"{Decimal(f'{amount / ETHER:.4g}'):,f} ether"
 
 
 _GAS_MARGIN: Final = (5, 4)

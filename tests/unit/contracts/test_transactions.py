@@ -298,6 +298,15 @@ def test_zero_tip_can_be_raised():
     assert raised_fees(Fees(GWEI, 0), Fees(GWEI, 0), Limits()).tip == 1
 
 
-@pytest.mark.parametrize(("wei", "text"), [(0, "0 ether"), (1, "1e-18 ether"), (21 * 10**14, "0.0021 ether")])
+@pytest.mark.parametrize(
+    ("wei", "text"),
+    [
+        (0, "0 ether"),
+        (1, "0.000000000000000001 ether"),
+        (88 * 10**12, "0.000088 ether"),
+        (21 * 10**14, "0.0021 ether"),
+        (10**24 - 1, "1,000,000 ether"),
+    ],
+)
 def test_amount_is_formatted_in_ether(wei, text):
     assert in_ether(wei) == text
