@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.storage import read_file, read_private_file
@@ -35,7 +35,7 @@ _PERCENT: Final = re.compile(r"([0-9]{1,4}(?:\.[0-9]{1,6})?)%")
 _DAY: Final = 86_400
 HostAndPort = Annotated[str, Field(pattern=r"^[a-z0-9.-]+(:[0-9]{1,5})?$")]
 HostName = Annotated[str, Field(pattern=r"^[a-z0-9.-]+$")]
-AddressText = Annotated[str, Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
+_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
 def _kebab(name: str) -> str:
@@ -55,6 +55,13 @@ def _share(value: object) -> Fraction:
     return Fraction(match[1]) / 100
 
 
+def _address(value: str) -> str:
+    if not _ADDRESS.fullmatch(value):
+        raise ValueError("an address is 0x and 40 hex digits")
+    return value
+
+
+AddressText = Annotated[str, AfterValidator(_address)]
 Wei = Annotated[int, BeforeValidator(_wei)]
 Share = Annotated[Fraction, BeforeValidator(_share)]
 
@@ -237,7 +244,7 @@ def read_feeds_file(path: Path) -> FeedsFile:
         InputError: it cannot be read.
     """
     try:
-        document = tomllib.loads(read_file(path, max_bytes=_MAX_FILE).decode(), parse_float=Decimal)
+        document = tomllib.loads(_text(path), parse_float=Decimal)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as err:
         raise FeedsFileError(
             f"{path} is not TOML: {str(err)[:200]}.", "docs/reference/feeds-toml.md lists the settings."
@@ -250,6 +257,13 @@ def read_feeds_file(path: Path) -> FeedsFile:
         raise _named(err) from err
     _require_safe(found)
     return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return read_file(path, max_bytes=_MAX_FILE).decode()
+    except InputError as err:
+        raise InputError(err.cause, err.cure or "Check --config; docs/guides/feed-daemon.md has an example.") from err
 
 
 def _require_safe(found: FeedsFile) -> None:

@@ -63,7 +63,9 @@ async def on_http_error(_: Request, err: Exception) -> Response:
     """The response to an unknown path or a wrong method."""
     assert isinstance(err, HTTPException)  # noqa: S101 - registered for these alone
     found = problem(
-        err.status_code, f"{HTTPStatus(err.status_code).phrase}.", "See the reference of the report server."
+        err.status_code,
+        f"{HTTPStatus(err.status_code).phrase}.",
+        "docs/guides/feed-daemon.md lists the paths of the report server.",
     )
     for name, value in (err.headers or {}).items():
         found.headers[name] = value

@@ -69,7 +69,7 @@ def test_whole_file_is_read(read, tmp_path):
         ('"2gwei"', "2", "chain.base.max-fee is invalid: an amount is text"),
         ('level = "both"', 'level = "all"', "feed.eth-vol.level is invalid"),
         ("confirmations = 3", "confirmations = 0", "chain.base.confirmations is invalid"),
-        (HUB, "0x12", "chain.base.hub is invalid"),
+        (HUB, "0x12", "chain.base.hub is invalid: an address is 0x and 40 hex digits"),
         ("eth-vol]", '"Eth Vol"]', "is no name"),
         ('rpc-file = "base.url"', "", "give one of rpc and rpc-file"),
         ('rpc-file = "base.url"', 'rpc = "https://x/v2/geheim"', "rpc may hold a key"),
@@ -96,8 +96,9 @@ def test_file_without_a_feed_is_refused(read, text):
 
 
 def test_file_that_is_missing_is_refused(tmp_path):
-    with pytest.raises(InputError, match=r"feeds\.toml"):
+    with pytest.raises(InputError, match=r"feeds\.toml") as caught:
         read_feeds_file(tmp_path / "feeds.toml")
+    assert "--config" in caught.value.cure
 
 
 @pytest.mark.parametrize("listen", ["0.0.0.0:8090", "oracle.example:443", "[::]:8090"])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, require_extra
+from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, require_extra, say
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -65,7 +65,10 @@ def _once(parts: Parts, *, as_json: bool) -> None:
     from zkinfer.oracle.daemon import Daemon
 
     rounds = Daemon(parts).once()
-    print_result(f"[green]✓[/] {rounds} of {len(parts.feeds)} feeds have a round now")
+    mark = "[green]✓[/]" if rounds == len(parts.feeds) else "[yellow]![/]"
+    print_result(f"{mark} {rounds} of {len(parts.feeds)} feeds have a round now")
+    if rounds < len(parts.feeds):
+        say("  not every tick has a round that is due; `zkinfer oracle status` tells what is late, and why")
     if as_json:
         print_json({"ok": True, "rounds": rounds, "feeds": len(parts.feeds)})
 
