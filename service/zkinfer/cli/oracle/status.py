@@ -105,7 +105,8 @@ def _show_missing(one: FeedStatus) -> None:
     for gap in one.gaps:
         began, ended = map(_utc, one.span(gap))
         about = f"{plain(one.feed)} {gap.first}-{gap.last}"
-        print_result(f"  {about}: {gap.reason}. {plain(gap.detail)} From {began} to {ended}.")
+        detail = f" {plain(gap.detail)}" if gap.detail else ""
+        print_result(f"  {about}: {gap.reason}.{detail} From {began} to {ended}.")
     for lost in one.undelivered:
         about = f"{plain(one.feed)} {lost.key.round.number} on {plain(one.chain)}"
         print_result(f"  {about}: {lost.key.level} {lost.state}. {plain(lost.reason or '')}")
