@@ -5,7 +5,8 @@ import time
 
 import httpx2
 import pytest
-from benchmarks.oracle_lab import lab
+from benchmarks.oracle.lab import LabPlan, lab
+from benchmarks.oracle.sources import Mode
 from tests.integration import bench
 
 from zkinfer.circuits.engines import engine_named
@@ -35,7 +36,7 @@ def folder(tmp_path_factory):
 def alone(folder):
     """One operator on two chains."""
     (folder / "alone").mkdir()
-    with lab(folder / "alone", chains=2, tick=4, heartbeat=20) as found:
+    with lab(folder / "alone", LabPlan(chains=2, tick=4, heartbeat=20)) as found:
         found.operators[0].start()
         yield found
 
@@ -100,10 +101,10 @@ def test_daemon_ends_cleanly_on_a_signal_and_once_makes_one_round(alone):
 
 def test_three_operators_agree_without_the_liar_and_without_the_dead(folder):
     (folder / "three").mkdir()
-    with lab(folder / "three", operators=3, threshold=2, tick=6, heartbeat=30) as found:
+    with lab(folder / "three", LabPlan(operators=3, threshold=2, tick=6, heartbeat=30)) as found:
         for one in found.operators:
             one.start()
-        found.source.lying = {0}
+        found.source.fail(0, Mode.LIE)
         number, _ = until(lambda: proven(found), "no proven round with a liar")
         found.operators[0].kill()
         until(lambda: proven(found, after=number + 1), "no proven round with a dead operator")
