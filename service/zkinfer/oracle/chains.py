@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+import threading
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from zkinfer.contracts.errors import ChainError, RpcError
 from zkinfer.oracle.schedule import MAX_SKEW, Last
 from zkinfer.oracle.states import OPEN_DELIVERIES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from zkinfer.contracts.feed_formats import Level
     from zkinfer.oracle.feed import Feed
     from zkinfer.oracle.store import Store
+
+
+T = TypeVar("T")
 
 
 class HubRound(Protocol):
@@ -32,13 +39,25 @@ class HubRound(Protocol):
         ...
 
 
-class ChainAccess(Protocol):
-    """One chain, and the account that posts to it. Errors are ChainErrors."""
+class HubState(Protocol):
+    """What one chain has of the feeds. Errors are ChainErrors."""
 
     @property
     def name(self) -> str:
         """In the configuration."""
         ...
+
+    def round_of(self, feed: str, number: int) -> HubRound | None:
+        """A round that the hub has."""
+        ...
+
+    def latest(self, feed: str, level: Level) -> tuple[int, HubRound] | None:
+        """The newest round of at least this level, with its number."""
+        ...
+
+
+class ChainAccess(HubState, Protocol):
+    """One chain, and the account that posts to it. Errors are ChainErrors."""
 
     @property
     def id(self) -> int:
@@ -77,14 +96,6 @@ class ChainAccess(Protocol):
         """Wei of the account."""
         ...
 
-    def round_of(self, feed: str, number: int) -> HubRound | None:
-        """A round that the hub has."""
-        ...
-
-    def latest(self, feed: str, level: Level) -> tuple[int, HubRound] | None:
-        """The newest round of at least this level, with its number."""
-        ...
-
     def is_contradicted(self, feed: str) -> bool:
         """Whether a proof contradicted the feed's signers."""
         ...
@@ -94,7 +105,56 @@ class ChainAccess(Protocol):
         ...
 
 
-def last_round(store: Store, feed: Feed, chain: ChainAccess, now: float) -> Last | None:
+class ImpatientState:
+    """A chain's state for those who serve other chains too: a node that is silent must not delay them.
+
+    Args:
+        chain: the chain.
+        seconds: to wait for an answer. While a question is unanswered, no other is asked.
+    """
+
+    def __init__(self, chain: HubState, seconds: float) -> None:
+        self._chain = chain
+        self._seconds = seconds
+        self._asking: threading.Thread | None = None
+
+    @property
+    def name(self) -> str:
+        """In the configuration."""
+        return self._chain.name
+
+    def round_of(self, feed: str, number: int) -> HubRound | None:
+        """As the chain's; raises RpcError too if there is no answer in time."""
+        return self._answer(lambda: self._chain.round_of(feed, number))
+
+    def latest(self, feed: str, level: Level) -> tuple[int, HubRound] | None:
+        """As the chain's; raises RpcError too if there is no answer in time."""
+        return self._answer(lambda: self._chain.latest(feed, level))
+
+    def _answer(self, ask: Callable[[], T]) -> T:
+        if self._asking is not None and self._asking.is_alive():
+            raise RpcError(f"{self.name} has not answered an earlier question yet.", "Is its node overloaded?")
+        answers: list[T] = []
+        refusals: list[ChainError] = []
+
+        def work() -> None:
+            try:
+                answers.append(ask())
+            except ChainError as err:
+                refusals.append(err)
+
+        # A daemon thread: the end of the process must not wait for the node.
+        self._asking = threading.Thread(target=work, name=f"question to {self.name}", daemon=True)
+        self._asking.start()
+        self._asking.join(self._seconds)
+        if refusals:
+            raise refusals[0]
+        if not answers:
+            raise RpcError(f"{self.name} gave no answer in {self._seconds:g} s.", "Is its node overloaded?")
+        return answers[0]
+
+
+def last_round(store: Store, feed: Feed, chain: HubState, now: float) -> Last | None:
     """The newest round that a chain has, or that is on its way to it. One from the future was made by a wrong clock.
 
     Raises ChainError if the chain does not answer.

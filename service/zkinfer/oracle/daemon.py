@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from zkinfer.contracts.errors import ChainError
 from zkinfer.oracle.adapter import Adapter
+from zkinfer.oracle.chains import ImpatientState
 from zkinfer.oracle.delivery import DeliveryLoop
 from zkinfer.oracle.errors import OracleError
 from zkinfer.oracle.feed import FAILURES
@@ -32,10 +33,12 @@ from zkinfer.service.logs import log
 from zkinfer.service.rest.tls import ReloadingContext
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from starlette.types import ASGIApp
 
+    from zkinfer.oracle.chains import ChainAccess
+    from zkinfer.oracle.feed import Feed
     from zkinfer.oracle.parts import Parts
 
 _CHAIN_POLL_SECONDS: Final = 0.5
@@ -44,6 +47,8 @@ _ERROR_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 3600.0
 _GRACE_SECONDS: Final = 5.0
 _ONCE_POLL_SECONDS: Final = 0.2
+_LEAST_PATIENCE: Final = 1.0
+_MOST_PATIENCE: Final = 10.0
 
 
 class Daemon:
@@ -55,9 +60,10 @@ class Daemon:
         store, chains, alerts = parts.store, parts.chains, parts.alerts
         self._closed: dict[str, int] = {}
         self._loops = {
-            feed.name: FeedLoop(feed, store, chains, parts.peers, alerts, closed=self._closed) for feed in parts.feeds
+            feed.name: FeedLoop(feed, store, _impatient(feed, chains), parts.peers, alerts, closed=self._closed)
+            for feed in parts.feeds
         }
-        self._proofs = [ProofLoop(feed, store, chains, alerts) for feed in proven_feeds(parts.feeds)]
+        self._proofs = [ProofLoop(feed, store, _impatient(feed, chains), alerts) for feed in proven_feeds(parts.feeds)]
         self._deliveries = [
             DeliveryLoop(chain, {feed.id: feed for feed in parts.feeds if name in feed.chains}, store, alerts)
             for name, chain in chains.items()
@@ -234,3 +240,9 @@ class Daemon:
         end = time.monotonic() + _GRACE_SECONDS
         for thread in self._threads:
             thread.join(max(end - time.monotonic(), 0))
+
+
+def _impatient(feed: Feed, chains: Mapping[str, ChainAccess]) -> dict[str, ImpatientState]:
+    """The chains for a thread that works for all of them."""
+    seconds = min(max(feed.spec.tick / 4, _LEAST_PATIENCE), _MOST_PATIENCE)
+    return {name: ImpatientState(chains[name], seconds) for name in feed.chains}

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zkinfer.oracle.alerts import Alerts
-    from zkinfer.oracle.chains import ChainAccess
+    from zkinfer.oracle.chains import HubState
     from zkinfer.oracle.feed import Feed
     from zkinfer.oracle.observations import Observation
     from zkinfer.oracle.peers import Peers
@@ -61,7 +61,7 @@ class FeedLoop:
         self,
         feed: Feed,
         store: Store,
-        chains: Mapping[str, ChainAccess],
+        chains: Mapping[str, HubState],
         peers: Peers | None,
         alerts: Alerts,
         clock: Callable[[], float] = time.time,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from zkinfer.oracle.alerts import Alerts
-    from zkinfer.oracle.chains import ChainAccess
+    from zkinfer.oracle.chains import HubState
     from zkinfer.oracle.feed import Feed
     from zkinfer.oracle.store import Store
     from zkinfer.oracle.store.rounds import StoredRound
@@ -42,7 +42,7 @@ class ProofLoop:
         self,
         feed: Feed,
         store: Store,
-        chains: Mapping[str, ChainAccess],
+        chains: Mapping[str, HubState],
         alerts: Alerts,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -76,7 +76,7 @@ class ProofLoop:
             return False
         return not all(self._has_proof(chain, signed) for chain in self._chains)
 
-    def _has_proof(self, chain: ChainAccess, signed: StoredRound) -> bool:
+    def _has_proof(self, chain: HubState, signed: StoredRound) -> bool:
         try:
             found = chain.round_of(self.feed.id, signed.key.number)
         except ChainError:
