@@ -5,13 +5,16 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from zkinfer.contracts.errors import ChainError, RpcError
+from zkinfer.contracts.errors import RpcError
+from zkinfer.oracle.feed import FAILURES
 from zkinfer.oracle.schedule import MAX_SKEW, Last
 from zkinfer.oracle.states import OPEN_DELIVERIES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from zkinfer.circuits.errors import ZkinferError
+    from zkinfer.contracts.errors import ChainError
     from zkinfer.contracts.feed_formats import Level
     from zkinfer.oracle.feed import Feed
     from zkinfer.oracle.store import Store
@@ -125,22 +128,26 @@ class ImpatientState:
 
     def round_of(self, feed: str, number: int) -> HubRound | None:
         """As the chain's; raises RpcError too if there is no answer in time."""
-        return self._answer(lambda: self._chain.round_of(feed, number))
+        return self.ask(lambda: self._chain.round_of(feed, number))
 
     def latest(self, feed: str, level: Level) -> tuple[int, HubRound] | None:
         """As the chain's; raises RpcError too if there is no answer in time."""
-        return self._answer(lambda: self._chain.latest(feed, level))
+        return self.ask(lambda: self._chain.latest(feed, level))
 
-    def _answer(self, ask: Callable[[], T]) -> T:
+    def ask(self, question: Callable[[], T]) -> T:
+        """The answer to any question to the chain; raises RpcError if there is none in time, and what the chain raises.
+
+        The question is asked in a thread of its own, and its answer is dropped if it comes late.
+        """
         if self._asking is not None and self._asking.is_alive():
             raise RpcError(f"{self.name} has not answered an earlier question yet.", "Is its node overloaded?")
         answers: list[T] = []
-        refusals: list[ChainError] = []
+        refusals: list[ZkinferError | ChainError] = []
 
         def work() -> None:
             try:
-                answers.append(ask())
-            except ChainError as err:
+                answers.append(question())
+            except FAILURES as err:
                 refusals.append(err)
 
         # A daemon thread: the end of the process must not wait for the node.

@@ -75,10 +75,12 @@ class Daemon:
 
     def require_feeds(self) -> None:
         """Return if the chains that answer have the feeds with their signers; raise FeedsFileError if one has not."""
+        chains = self._parts.chains
+        states = {name: ImpatientState(chain, _MOST_PATIENCE) for name, chain in chains.items()}
         for feed in self._parts.feeds:
             for name in feed.chains:
                 try:
-                    self._parts.chains[name].require_feed(feed.id, feed.config_digest)
+                    states[name].ask(partial(chains[name].require_feed, feed.id, feed.config_digest))
                 except ChainError as err:
                     log.warning("chain unreachable", chain=name, reason=err.cause)
 

@@ -1,6 +1,7 @@
 """The daemon as a whole, in this process: its threads, its end by a defect, and one pass of it."""
 
 import asyncio
+import threading
 import time
 
 import httpx2
@@ -10,7 +11,7 @@ from tests.unit.oracle.fakes import KEYS, FakeChain, Operator
 from zkinfer.contracts.feed_formats import SignerConfig
 from zkinfer.oracle.configuration import FeedsFile
 from zkinfer.oracle.daemon import Daemon
-from zkinfer.oracle.errors import OracleError
+from zkinfer.oracle.errors import FeedsFileError, OracleError
 from zkinfer.oracle.feed import Delivered
 from zkinfer.oracle.parts import Parts
 from zkinfer.oracle.store.rounds import RoundKey
@@ -83,6 +84,25 @@ async def test_defect_in_a_thread_ends_the_daemon(parts, operator, monkeypatch):
     monkeypatch.setattr(operator.model, "observe", lambda number: 1 / 0)
     with pytest.raises(OracleError, match="The thread of feed fake ended by a defect"):
         await asyncio.wait_for(Daemon(parts).run(lambda address: None), 20)
+
+
+def test_chain_with_other_signers_is_refused_at_the_start(parts, operator, monkeypatch):
+    def refuse(feed, config_digest):
+        raise FeedsFileError("other signers")
+
+    monkeypatch.setattr(operator.chains[0], "require_feed", refuse)
+    with pytest.raises(FeedsFileError, match="other signers"):
+        Daemon(parts).require_feeds()
+
+
+def test_silent_chain_does_not_delay_the_start(parts, operator, monkeypatch):
+    ending = threading.Event()
+    monkeypatch.setattr(operator.chains[0], "require_feed", lambda feed, config_digest: ending.wait(30))
+    monkeypatch.setattr("zkinfer.oracle.daemon._MOST_PATIENCE", 0.1)
+    began = time.monotonic()
+    Daemon(parts).require_feeds()
+    assert time.monotonic() - began < 10
+    ending.set()
 
 
 async def test_known_failure_does_not_end_the_daemon(parts, operator):
