@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
+import httpx2
 
 from zkinfer.contracts.errors import ChainError, RevertedError
 from zkinfer.contracts.feed_formats import FeedPayload, Level
@@ -121,7 +121,7 @@ class PullingUser:
         self._random = random.Random(self.seed)  # noqa: S311 - reproducible
         self._hubs = {name: FeedHub(self.lab.chain(name, USER), hub.address) for name, hub in self.lab.hubs.items()}
         self._seen = 0
-        self._client = httpx.Client(timeout=1.0, trust_env=False)
+        self._client = httpx2.Client(timeout=1.0, trust_env=False)
 
     def step(self) -> float:
         """Fetch the newest report of the first feed; post it with some probability."""
@@ -140,9 +140,9 @@ class PullingUser:
         operator = self._random.choice(self.lab.operators)
         try:
             answer = self._client.get(f"{operator.url}/api/v1/reports/latest", params={"feedID": self.lab.feed.id})
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             return None
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != httpx2.codes.OK:
             return None
         return FeedPayload.decode(bytes.fromhex(answer.json()["report"]["fullReport"][2:]))
 
