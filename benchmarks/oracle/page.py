@@ -16,10 +16,12 @@ _INTRODUCTION: Final = """\
 # Reliability of feeds
 
 Three operators, whose signatures count from two on, run three feeds on two chains, each with `zkinfer oracle run` in a
-process of its own and real proofs of the volatility model under Ashlar. The chains are nodes under anvil that make a
-block each second. Every tick is due. The clock of one operator is {ahead:g} s ahead. Faults come in episodes of several
-at once, decided by a seed; after each there is quiet until all is well. Meanwhile consumers read all faces, a user
-posts reports from the operators' servers, and two of the signers lie once.
+process of its own, which makes real proofs of the volatility model under Ashlar. The chains are nodes under anvil, with
+a block each second. Every tick is due. The clock of one operator is {ahead:g} s ahead. Faults come in episodes of up to
+three at once, decided by a seed; after each there is quiet until all is well. Reorganisations replace up to two blocks,
+the most that the operators' three confirmations endure. Nodes that are ended go on with their state; blocks are lost by
+reorganisations alone. Meanwhile consumers read all faces, a user posts reports from the operators' servers, and two of
+the signers lie once.
 
 Afterwards the record of the chains, the operators and the readers is compared with the rules of
 `benchmarks/oracle/rules.py`: no round has two answers or is written twice, none is out of bounds or of another time,
@@ -43,7 +45,7 @@ def page(outcome: Outcome, rounds: int, seed: int) -> str:
         ("rounds that were proven", len(proofs)),
         ("of them by two operators, the second after its turn had come", sum(one > 1 for one in proofs.values())),
         ("rounds that the user posted on both chains with the same bytes", _same_bytes(outcome)),
-        ("reports of which the user was the first to post them on a chain", sum(outcome.user.transactions.values())),
+        ("reports that the user sent to a chain before it had them", sum(outcome.user.transactions.values())),
         ("readings of faces", sum(not one.refusal for one in record.readings)),
         ("of them older than a heartbeat, which a consumer refuses", _old_readings(outcome)),
         ("readings that a face refused", sum(bool(one.refusal) for one in record.readings)),

@@ -31,7 +31,7 @@ def test_figures_are_those_of_the_record():
         ("rounds that were proven", 4),
         ("of them by two operators, the second after its turn had come", 0),
         ("rounds that the user posted on both chains with the same bytes", 1),
-        ("reports of which the user was the first to post them on a chain", 1),
+        ("reports that the user sent to a chain before it had them", 1),
         ("readings of faces", 8),
         ("of them older than a heartbeat, which a consumer refuses", 1),
         ("readings that a face refused", 1),
