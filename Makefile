@@ -23,7 +23,7 @@ CORE_SOURCES := $(wildcard $(CORE)/Cargo.* $(CORE)/pyproject.toml $(CORE)/src/*.
 HAS_CARGO := $(shell cargo --version 2> /dev/null | awk '{ split($$2, v, "."); if (v[1] > 1 || v[2] >= 85) print "yes" }')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-quick test-nightly core-test core-nightly check stubs format contracts contracts-test extras-test clients-test browser-test contracts-nightly contracts-report constraints train bench bench-service reliability coverage clean
+.PHONY: help demo test test-quick test-nightly core-test core-nightly check stubs format contracts contracts-test extras-test clients-test browser-test contracts-nightly contracts-report constraints train bench bench-service reliability oracle-reliability coverage clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -130,6 +130,9 @@ reliability: $(VENV)/dev ## Kill servers at random, change proofs and attestatio
 	$(BIN)/python -m benchmarks.bad_files
 	$(BIN)/python -m benchmarks.ashlar_mutants
 	$(BIN)/python -m benchmarks.attestation_mutants
+
+oracle-reliability: $(VENV)/dev ## Run feeds for 500 rounds under faults and write docs/measurements/oracle-reliability.md.
+	$(BIN)/python -m benchmarks.oracle_soak --write
 
 coverage: $(VENV)/dev ## Measure every kind of model and every operator, and write docs/reference/coverage.md; takes minutes.
 	$(BIN)/python docs/coverage.py
