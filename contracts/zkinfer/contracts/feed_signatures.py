@@ -92,7 +92,10 @@ class SignerConfig:
         if any(left >= right for left, right in pairwise((ZERO_ADDRESS, *signers))):
             raise FeedFormatError("The signers are not strictly ascending.", "Sort them; leave out doubles and zero.")
         if not 1 <= self.threshold <= len(signers):
-            raise FeedFormatError(f"The threshold is {self.threshold}, with {len(signers)} signers.")
+            raise FeedFormatError(
+                f"The threshold is {self.threshold}, with {len(signers)} signers.",
+                "It is at least 1, and at most their number.",
+            )
 
     @classmethod
     def of(cls, signers: Iterable[str], threshold: int) -> SignerConfig:

@@ -82,7 +82,7 @@ class Daemon:
                 try:
                     states[name].ask(partial(chains[name].require_feed, feed.id, feed.config_digest))
                 except ChainError as err:
-                    log.warning("chain unreachable", chain=name, reason=err.cause)
+                    log.warning("chain unreachable", chain=name, reason=err.cause, cure=err.cure)
 
     def _close_past(self) -> None:
         """See `closed_round`. Not for `once`, which may be run more rarely than there are ticks."""
@@ -131,6 +131,7 @@ class Daemon:
         Raises:
             FeedsFileError: as `run`.
             StoreError: the database cannot be used.
+            ChainError: a chain could not be asked; the others have their rounds, and the next run goes on with it.
         """
         self.require_feeds()
         began = {name: loop.feed.round_at(time.time()) for name, loop in self._loops.items()}
@@ -138,8 +139,9 @@ class Daemon:
             self._finish_tick(loop)
         for proof in self._proofs:
             proof.step()
-        for delivery in self._deliveries:
-            self._finish_deliveries(delivery)
+        failures = [failure for delivery in self._deliveries if (failure := self._finish_deliveries(delivery))]
+        if failures:
+            raise failures[0]
         rounds = self._parts.store.rounds
         return sum(
             bool(rounds.numbers(self._loops[name].feed.id, number, number + 1)) for name, number in began.items()
@@ -154,15 +156,17 @@ class Daemon:
                 return
             time.sleep(_ONCE_POLL_SECONDS)
 
-    def _finish_deliveries(self, delivery: DeliveryLoop) -> None:
+    def _finish_deliveries(self, delivery: DeliveryLoop) -> ChainError | None:
+        """Deliver all rounds that are ready; returns why the chain could not be asked, if it could not."""
         open_ = True
         while open_:
             try:
                 open_ = delivery.step()
             except ChainError as err:
-                log.warning("chain unreachable", chain=delivery.chain.name, reason=err.cause)
-                return
+                log.warning("chain unreachable", chain=delivery.chain.name, reason=err.cause, cure=err.cure)
+                return err
             time.sleep(_ONCE_POLL_SECONDS if open_ else 0)
+        return None
 
     def _application(self, adapter: Adapter) -> ASGIApp:
         parts, address = self._parts, self._parts.file.server.address

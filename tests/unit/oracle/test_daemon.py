@@ -8,6 +8,7 @@ import httpx2
 import pytest
 from tests.unit.oracle.fakes import KEYS, FakeChain, Operator
 
+from zkinfer.contracts.errors import ChainError
 from zkinfer.contracts.feed_formats import SignerConfig
 from zkinfer.oracle.configuration import FeedsFile
 from zkinfer.oracle.daemon import Daemon
@@ -122,7 +123,11 @@ def test_one_pass_makes_the_round_that_is_due_and_delivers_it(parts, operator):
     assert operator.store.deliveries.open("base") == []
 
 
-def test_one_pass_with_a_silent_chain_ends(parts, operator):
+def test_one_pass_with_a_silent_chain_ends_with_its_error_and_keeps_the_round(parts, operator):
     operator.chains[0].down = True
-    assert Daemon(parts).once() == 1
+    with pytest.raises(ChainError):
+        Daemon(parts).once()
     assert operator.store.deliveries.open("base") != []
+    operator.chains[0].down = False
+    Daemon(parts).once()
+    assert operator.chains[0].sent
