@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from zkinfer.contracts.errors import ChainError
+from zkinfer.oracle.chains import ImpatientState
 from zkinfer.oracle.store.deliveries import Delivery
 from zkinfer.oracle.store.gaps import Gap
 
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from zkinfer.contracts.feed_formats import Level
     from zkinfer.oracle.chains import ChainAccess
     from zkinfer.oracle.store import Store
+
+
+PATIENCE: Final = 10.0
+"""Seconds to wait for a node; one that is silent must not hide the state of feeds on other chains."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +151,13 @@ def status_of(
     Raises:
         StoreError: the database cannot be used.
     """
-    return [_status(feed, chains[name], store, now, gaps) for feed in feeds for name in feed.chains]
+    states = {name: ImpatientState(chain, PATIENCE) for name, chain in chains.items()}
+    return [_status(feed, chains[name], states[name], store, now, gaps=gaps) for feed in feeds for name in feed.chains]
 
 
-def _status(feed: WatchedFeed, chain: ChainAccess, store: Store | None, now: float, gaps: int) -> FeedStatus:
+def _status(
+    feed: WatchedFeed, chain: ChainAccess, state: ImpatientState, store: Store | None, now: float, *, gaps: int
+) -> FeedStatus:
     known, undelivered, waiting = list[Gap](), list[Delivery](), ""
     if store is not None:
         known = store.gaps.of(feed.id, gaps)
@@ -157,9 +165,9 @@ def _status(feed: WatchedFeed, chain: ChainAccess, store: Store | None, now: flo
         newest = store.deliveries.newest(feed.id, chain.name)
         waiting = (newest.reason or "") if newest is not None else ""
     try:
-        latest = chain.latest(feed.id, feed.level)
-        contradicted = chain.is_contradicted(feed.id)
-        balance = chain.balance() if chain.posts else None
+        latest = state.latest(feed.id, feed.level)
+        contradicted = state.ask(lambda: chain.is_contradicted(feed.id))
+        balance = state.ask(chain.balance) if chain.posts else None
     except ChainError as err:
         return FeedStatus(
             feed.name,

@@ -1,3 +1,6 @@
+import threading
+from dataclasses import replace
+
 import pytest
 from tests.unit.oracle.fakes import SPEC, START, FakeChain, HubRound
 
@@ -55,6 +58,17 @@ def test_chain_that_does_not_answer_is_not_fine(chain):
     chain.down = True
     found = status(chain, START)
     assert (found.fine, found.unreachable) == (False, "The node is silent.")
+
+
+def test_node_that_hangs_does_not_hide_the_state_on_another_chain(chain, monkeypatch):
+    monkeypatch.setattr("zkinfer.oracle.status.PATIENCE", 0.1)
+    hanging, ending = FakeChain("other"), threading.Event()
+    monkeypatch.setattr(hanging, "latest", lambda feed, level: ending.wait(30))
+    watched = replace(WATCHED, chains=("other", "base"))
+    silent, fine = status_of([watched], {"other": hanging, "base": chain}, None, START)
+    ending.set()
+    assert "gave no answer in 0.1 s" in silent.unreachable
+    assert fine.fine
 
 
 def test_gap_and_reason_come_from_the_daemons_store(chain, three):
