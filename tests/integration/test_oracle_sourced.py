@@ -49,7 +49,7 @@ def scene(run_folder):
     source = create(chain, source_part(face, recipe, 60, 600))
     feed = propose_feed(circuit, recipe, Terms(listing, chain.address, "Volatility on chain", source=source))
     hub.create(feed.spec)
-    time = chain.time() // 60 * 60
+    time = (chain.time() - 2) // 60 * 60  # so that there is a price after it
     put_prices(chain, hub, prices, range(time - ROUNDS, chain.time() + 1))
     prover = Prover(home=volatility.home_in(run_folder))
     model = CircuitModel(feed, circuit, settings.open(run_folder, chain), prover)

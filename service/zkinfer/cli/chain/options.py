@@ -14,7 +14,6 @@ from zkinfer.circuits.engines import ENGINES, engine_named, engines_by_name
 from zkinfer.circuits.errors import InputError, why
 from zkinfer.cli.console import long_work, plain, print_result, require_extra
 from zkinfer.cli.options import PassphraseFile, read_passphrase
-from zkinfer.contracts.amounts import parse_wei
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +27,8 @@ def parse_coin(text: object) -> int:
     """Wei: `0.01ether`, `20gwei`, `5wei` or `0`; raises typer.BadParameter for anything else, such as a bare number."""
     if isinstance(text, int):  # a default value
         return text
+    from zkinfer.contracts.amounts import parse_wei
+
     try:
         return parse_wei(str(text))
     except ValueError as err:
