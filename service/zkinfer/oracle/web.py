@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +15,7 @@ from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import InputError, JsonError, ZkinferError
 from zkinfer.oracle.errors import NoReportError, UnknownFeedError, VoteError
 from zkinfer.prover.errors import StoreError
+from zkinfer.service.addresses import is_own_name
 from zkinfer.service.errors import BadFieldError
 from zkinfer.service.rest.problems import CONTENT_TYPE
 
@@ -144,7 +144,7 @@ class Guard:
             self._running -= 1
 
     def _refusal(self, headers: Headers, method: str) -> Response | None:
-        if self._local and not _is_own(headers.get("host", ""), self._hosts):
+        if self._local and not is_own_name(headers.get("host", ""), self._hosts):
             return problem(421, "This server does not have this name.", "List it in server.hosts.")
         if method not in ("GET", "HEAD") and "origin" in headers:
             return problem(403, "Web pages may not post here.", "Call it from a program.")
@@ -153,13 +153,3 @@ class Guard:
             found.headers["retry-after"] = "1"
             return found
         return None
-
-
-def _is_own(host: str, hosts: Collection[str]) -> bool:
-    name = host if host.endswith("]") else host.rpartition(":")[0] or host
-    if name.lower() in ("localhost", *hosts):
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False

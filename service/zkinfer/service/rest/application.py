@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import json
-import re
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from email.utils import formatdate
@@ -16,6 +14,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Route as StarletteRoute
 from starlette.routing import Router
 
+from zkinfer.service.addresses import is_own_name
 from zkinfer.service.auth import OPEN_METHODS
 from zkinfer.service.errors import UnknownMethodError, UntrustedSourceError
 from zkinfer.service.interceptors import REQUEST_ID, UNKNOWN, Call, MiddlewareStack, request_id
@@ -97,27 +96,11 @@ def check_source(*, local: bool, hosts: Sequence[str], origins: Sequence[str]) -
             for name, value in call.metadata:
                 if name == "origin" and value not in origins:
                     raise UntrustedSourceError(f"Pages of {value!r:.120} may not call.", "List it in rest.origins.")
-                if local and name == "host" and not _is_own(str(value), hosts):
+                if local and name == "host" and not is_own_name(str(value), hosts):
                     raise UntrustedSourceError(f"This server is not {value!r:.120}.", "List the name in rest.hosts.")
         yield
 
     return middleware
-
-
-_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\[\]:@]+)(:[0-9]*)?")
-
-
-def _is_own(host: str, hosts: Sequence[str]) -> bool:
-    match = _HOST.fullmatch(host)
-    if match is None:
-        return False
-    name = match[1]
-    if name.lower() in ("localhost", *hosts):
-        return True
-    try:
-        return ipaddress.ip_address(name.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 @dataclass(frozen=True, slots=True)
