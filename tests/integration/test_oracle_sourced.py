@@ -52,7 +52,7 @@ def scene(run_folder):
     time = (chain.time() - 2) // 60 * 60  # so that there is a price after it
     put_prices(chain, hub, prices, range(time - ROUNDS, chain.time() + 1))
     prover = Prover(home=volatility.home_in(run_folder))
-    model = CircuitModel(feed, circuit, settings.open(run_folder, chain), prover)
+    model = CircuitModel(feed, circuit, settings.open(run_folder, chain, max_age=feed.spec.max_age), prover)
     return SimpleNamespace(chain=chain, hub=hub, feed=feed, model=model, source=source, time=time)
 
 

@@ -53,6 +53,10 @@ AcceptEngine = Annotated[
         help="Accept proofs of this engine too; required for an experimental one. Repeatable.",
     ),
 ]
+AcceptDevSetup = Annotated[
+    bool,
+    typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev, under which anyone can forge proofs."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The ONNX file.", show_default=False)]
 CircuitFolder = Annotated[Path, typer.Argument(metavar="CIRCUIT", help="A circuit folder made by `zkinfer compile`.")]

@@ -19,8 +19,8 @@ from starlette.routing import Route
 
 from zkinfer.circuits.errors import ZkinferError
 from zkinfer.contracts.feed_formats import FeedPayload, Level
+from zkinfer.contracts.rpc import is_loopback
 from zkinfer.oracle.errors import NoReportError, UnknownFeedError
-from zkinfer.oracle.peers import is_loopback
 from zkinfer.oracle.states import RoundState
 from zkinfer.oracle.web import answer, read_json, status_of
 from zkinfer.service.errors import BadFieldError
@@ -136,7 +136,7 @@ class Adapter:
             raise BadFieldError(
                 "responseURL", f"{host!r:.80} may not be called back.", "List the host in server.callback-hosts."
             )
-        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host) and port is not None):
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts) and port is not None):
             raise BadFieldError(
                 "responseURL", "The responseURL is not encrypted.", "Use https, or a port of this machine."
             )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Final
-from urllib.parse import urlsplit
 
 import httpx2
 from pydantic import ValidationError
 
+from zkinfer.contracts.errors import RpcError
+from zkinfer.contracts.rpc import is_loopback, parse_url
 from zkinfer.oracle.errors import PeerError
 from zkinfer.oracle.votes import VoteAnswer, VoteRequest, valid_signatures
 from zkinfer.service.logs import log
@@ -156,21 +156,13 @@ def _reason(body: bytes) -> str:
 def _checked(url: str) -> str:
     """The URL to post to; raises PeerError for one that is not encrypted."""
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        valid = parts.scheme in ("http", "https") and bool(host) and (parts.port or 1) > 0
-    except ValueError:
-        valid, host, parts = False, "", urlsplit("")
-    if not valid or parts.username or parts.query:
+        parts = parse_url(url)
+    except RpcError:
+        parts = None
+    if parts is None or parts.username or parts.query:
         raise PeerError(f"{url!r:.200} is not the URL of a peer.", "Write https://host:port")
-    if parts.scheme != "https" and not is_loopback(host):
-        raise PeerError(f"The connection to {host} is not encrypted.", "Use https, or a tunnel to this machine.")
+    if parts.scheme != "https" and not is_loopback(parts):
+        raise PeerError(
+            f"The connection to {parts.hostname} is not encrypted.", "Use https, or a tunnel to this machine."
+        )
     return url.rstrip("/") + PATH
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

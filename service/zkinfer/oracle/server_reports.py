@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from urllib.parse import urlencode
 
@@ -49,8 +48,7 @@ def fetch_report(server: str, spec: FeedSpec, number: int | None = None) -> Feed
 def _ask(server: str, what: str, query: dict[str, object]) -> dict[str, Any]:
     data = HttpSource(f"{server.rstrip('/')}/api/v1/reports/{what}?{urlencode(query)}").fetch()
     try:
-        strict_json.loads(data)
-        document = json.loads(data)
+        document = strict_json.loads(data)
     except ValueError as err:
         raise SourceError("The server's answer is not strict JSON.", "Is it a report server?") from err
     if not isinstance(document, dict):

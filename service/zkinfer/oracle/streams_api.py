@@ -89,11 +89,12 @@ class StreamsApi:
 
     async def bulk(self, request: Request) -> Response:
         """The reports of several feeds at a time, or the newest ones; 206 if some have none."""
-        feeds, at = parameters(request, "feedIDs", "timestamp")
+        text, at = parameters(request, "feedIDs", "timestamp")
+        names = _names(text)
         moment = None if at == "latest" else _time(at)
         found: list[StoredRound] = []
         size = 0
-        for name in _names(feeds):
+        for name in names:
             one = await self._found(name, moment)
             size += 0 if one is None else len(one.payload or b"")
             if one is not None and (not found or size <= MAX_PAGE_BYTES):
@@ -101,7 +102,7 @@ class StreamsApi:
         if not found:
             raise NoReportError("None of these feeds has a report for this time.")
         documents = [report_document(one) for one in found]
-        return answer({"reports": documents}, 200 if len(documents) == len(_names(feeds)) else 206)
+        return answer({"reports": documents}, 200 if len(documents) == len(names) else 206)
 
     async def page(self, request: Request) -> Response:
         """The reports of a feed from a time on, oldest first."""

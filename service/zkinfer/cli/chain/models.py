@@ -24,7 +24,7 @@ from zkinfer.cli.chain.options import (
 )
 from zkinfer.cli.compile import show_labels
 from zkinfer.cli.console import exit_on_error, plain, print_detailed, print_facts, print_json, print_result, say
-from zkinfer.cli.options import AcceptEngine, AsJson, CircuitFolder
+from zkinfer.cli.options import AcceptDevSetup, AcceptEngine, AsJson, CircuitFolder
 
 if TYPE_CHECKING:
     from zkinfer.chain.deployment import Deployed
@@ -48,10 +48,7 @@ def verify_listing_command(
         Path, typer.Option(help="The circuit that the listing claims to be for; a folder.", show_default=False)
     ],
     connection: Connection,
-    unsafe_accept_dev_setup: Annotated[
-        bool,
-        typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev, under which anyone can forge proofs."),
-    ] = False,
+    unsafe_accept_dev_setup: AcceptDevSetup = False,
     accept_engine: AcceptEngine = None,
     as_json: AsJson = False,
 ) -> None:

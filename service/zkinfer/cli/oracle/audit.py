@@ -11,7 +11,7 @@ import typer
 
 from zkinfer.cli.chain.options import Connection, expand_options, open_chain, open_deployment, parse_word
 from zkinfer.cli.console import REFUSED, exit_on_error, plain, print_json, print_result, print_table, say
-from zkinfer.cli.options import AcceptEngine, AsJson
+from zkinfer.cli.options import AcceptDevSetup, AcceptEngine, AsJson
 from zkinfer.cli.oracle.options import hub_of, require_oracle
 
 if TYPE_CHECKING:
@@ -55,10 +55,7 @@ def audit_command(
     ] = "sources",
     number: Annotated[int | None, typer.Option("--round", min=0, help="Audit this round.", show_default=False)] = None,
     last: Annotated[int, typer.Option(min=1, max=100_000, help="Audit so many of the newest reports.")] = 100,
-    unsafe_accept_dev_setup: Annotated[
-        bool,
-        typer.Option("--unsafe-accept-dev-setup", help="Accept insecure-dev, under which anyone can forge proofs."),
-    ] = False,
+    unsafe_accept_dev_setup: AcceptDevSetup = False,
     accept_engine: AcceptEngine = None,
     as_json: AsJson = False,
 ) -> None:

@@ -162,7 +162,7 @@ def _model(feed: FeedFile, circuit: Path, source: Path, connection: Connection) 
     settings = SourceSettings.from_toml(source)
     settings.require_recipe(feed.recipe)
     chain = None if settings.aggregator is None else open_chain(connection)
-    opened = settings.open(source.parent, chain)
+    opened = settings.open(source.parent, chain, max_age=feed.spec.max_age)
     return CircuitModel(feed, Circuit.open(circuit), opened, Prover(home=Home.from_environment()))
 
 

@@ -128,8 +128,12 @@ class SourceSettings(BaseModel):
                     "The recipe is in the feed's id; leave it out here, or make another feed.",
                 )
 
-    def open(self, folder: Path, chain: Chain | None = None) -> HttpSource | FileSource | AggregatorSource:
+    def open(
+        self, folder: Path, chain: Chain | None = None, *, max_age: int
+    ) -> HttpSource | FileSource | AggregatorSource:
         """The source; paths are relative to a folder, and another feed is read on a chain.
+
+        Its last answer may be `max_age` seconds old, as the contract allows it: the `maxAge` of the feed to be made.
 
         Raises as `open_document`, and RecipeError if the source is on a chain and none is given.
         """
@@ -137,7 +141,7 @@ class SourceSettings(BaseModel):
             return self.open_document(folder)
         if chain is None:
             raise RecipeError("The source is on a chain.", "Name a node of the chain.")
-        return AggregatorSource(ChainAggregator(chain, self.aggregator))
+        return AggregatorSource(ChainAggregator(chain, self.aggregator), max_age)
 
     def open_document(self, folder: Path) -> HttpSource | FileSource:
         """The source of documents; paths are relative to a folder.
