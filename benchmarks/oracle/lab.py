@@ -122,6 +122,7 @@ def lab(folder: Path, wanted: LabPlan) -> Iterator[Lab]:
         found = Lab(folder, wanted, circuit, feeds, nodes, {}, source)
         for name in nodes:
             _create(found, name, registration)
+            nodes[name].pace()
         ports = [free_port() for _ in signers]
         for number, account in enumerate(signers):
             ahead = wanted.ahead[number] if number < len(wanted.ahead) else 0.0

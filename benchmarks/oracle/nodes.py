@@ -1,4 +1,7 @@
-"""Nodes under anvil that make a block each second, and can be suspended, restarted, reorganised or made expensive."""
+"""Nodes under anvil that make a block each second, and can be suspended, restarted, reorganised or made expensive.
+
+Until `Node.pace` a node makes a block for each transaction, so that contracts are deployed in no time.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[2]
 SPIKE_WEI: Final = 300 * 10**9
 """A base fee above the operators' limit; it falls by an eighth with each empty block."""
+BLOCK_SECONDS: Final = 1
 _START_SECONDS: Final = 60.0
 
 
@@ -37,12 +41,15 @@ class Node:
         self.url = f"http://127.0.0.1:{self._port}"
         self.web3 = connect(self.url)
         self._process: subprocess.Popen[bytes] | None = None
+        self._paced = False
 
     def start(self) -> None:
         """Begin, or go on from the state at the last `stop`; nothing happens if it runs."""
         if self._process is not None:
             return
-        options = ("--silent", "--hardfork", "prague", "--block-time", "1", "--state", str(self._state))
+        options = ["--silent", "--hardfork", "prague", "--state", str(self._state)]
+        if self._paced:
+            options += ["--block-time", str(BLOCK_SECONDS)]
         self._process = subprocess.Popen([str(_program()), "--port", str(self._port), *options])
         wait_until(self.web3.is_connected, "anvil does not start", _START_SECONDS)
 
@@ -54,6 +61,11 @@ class Node:
         self._process.terminate()
         self._process.wait()
         self._process = None
+
+    def pace(self) -> None:
+        """From now on, make a block each second and none in between."""
+        self._paced = True
+        self._request("evm_setIntervalMining", [BLOCK_SECONDS])
 
     def pause(self) -> None:
         """Stop answering, with connections left open; see `resume`."""

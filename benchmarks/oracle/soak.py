@@ -69,10 +69,10 @@ def soak(folder: Path, rounds: int, seed: int) -> Outcome:
         player = Player(found)
         first, began = int(time.time()) // TICK + 1, time.monotonic()
         with repeated(user.step, *(one.step for one in readers)):
-            betrayal = _play(found, player, rounds, seed)
+            betrayal = _play(found, player, first, rounds, seed)
             broken = [*_ends(found, webhook, betrayal)]
         seconds = time.monotonic() - began
-        ended = range(first, int(time.time()) // TICK - 3)
+        ended = _ended(first)
         broken += _stopped(found, player)
         record = record_of(found, ended, [reading for one in readers for reading in one.readings])
         truth = _truth(found, betrayal)
@@ -86,19 +86,23 @@ def _all_proven(found: Lab) -> bool:
     return all(hub.latest(feed.id, Level.PROVEN) is not None for hub in hubs for feed in found.feeds.values())
 
 
-def _play(found: Lab, player: Player, rounds: int, seed: int) -> Betrayal:
+def _play(found: Lab, player: Player, first: int, rounds: int, seed: int) -> Betrayal:
     """Episodes until there are enough rounds; the lie is told when half of them are there."""
     betrayal, told = None, episodes(seed, len(found.operators), len(found.nodes), _LONGEST_FAULT)
-    before = _count(found)
-    while betrayal is None or _count(found) - before < rounds:
+    while betrayal is None or _count(found, _ended(first)) < rounds:
         player.play(next(told))
-        if betrayal is None and _count(found) - before >= rounds / 2:
+        if betrayal is None and _count(found, _ended(first)) >= rounds / 2:
             betrayal = betray(found, BETRAYED, engine_named("ashlar"))
     return betrayal
 
 
-def _count(found: Lab) -> int:
-    """How many rounds of all feeds are on chains, counted on each."""
+def _ended(first: int) -> range:
+    """The rounds from the first on that are judged: the last ones may still be on their way."""
+    return range(first, int(time.time()) // TICK - 3)
+
+
+def _count(found: Lab, ended: range) -> int:
+    """How many of these rounds of all feeds are on chains, counted on each."""
     hubs = {name: hub.address for name, hub in found.hubs.items()}
     return len(
         {
@@ -106,6 +110,7 @@ def _count(found: Lab) -> int:
             for name, hub in hubs.items()
             for feed in found.feeds.values()
             for one in reported_rounds(Chain(found.nodes[name].web3), hub, feed.id)
+            if one.round in ended
         }
     )
 

@@ -12,7 +12,7 @@ from tests.paths import ROOT
 from zkinfer.circuits.engines import engine_named
 
 pytestmark = [pytest.mark.slow, pytest.mark.alone]
-ROUNDS, SEED = 20, 1
+ROUNDS, SEED = 12, 1
 
 
 @pytest.fixture(scope="module")
