@@ -120,9 +120,9 @@ def lab(folder: Path, wanted: LabPlan) -> Iterator[Lab]:
         source = SourceServer(_series(wanted))
         stack.callback(source.stop)
         found = Lab(folder, wanted, circuit, feeds, nodes, {}, source)
-        for name in nodes:
+        for name, node in nodes.items():
             _create(found, name, registration)
-            nodes[name].pace()
+            node.pace()
         ports = [free_port() for _ in signers]
         for number, account in enumerate(signers):
             ahead = wanted.ahead[number] if number < len(wanted.ahead) else 0.0

@@ -13,6 +13,8 @@ from zkinfer.contracts.feed_parts import deploy_face
 __all__ = ["FeedHub", "FeedRound", "FeedState", "deploy_face"]
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from web3.types import TxReceipt
 
     from zkinfer.contracts.chain import Chain
@@ -93,15 +95,15 @@ class FeedHub:
             FeedContradictedError: its proof contradicts the signers; that is on record now.
             TransactionFailedError, RpcError, SignerError: as `Chain.send`.
         """
-        try:
-            return self._chain.ensure(lambda: self._has(payload), lambda: self._post(payload, gas))
-        except TransactionFailedError as err:
-            if not self.is_contradicted(payload.report.feed_id):
-                raise
-            raise FeedContradictedError(
-                f"A proof contradicted the signers of {payload.report.feed_id}.",
-                "The feed's owner must find out why, and choose other signers.",
-            ) from err
+        return self._take([payload], lambda: self._post(payload, gas))
+
+    def verify_all(self, payloads: Sequence[FeedPayload], *, gas: int | None = None) -> TxReceipt | None:
+        """Post several payloads in one transaction; None if the hub has them all. If it refuses one, it takes none.
+
+        Raises as `verify`.
+        """
+        data = [one.encode() for one in payloads]
+        return self._take(payloads, lambda: self._write("verifyBulk", data, b"", gas=gas))
 
     def exists(self, feed: str) -> bool:
         """Whether the feed was created on this hub."""
@@ -149,6 +151,18 @@ class FeedHub:
         Raises RevertedError if there is none of that level, or the feed was stopped or contradicted.
         """
         return int(self._read("requireAt", feed, number, level))
+
+    def _take(self, payloads: Sequence[FeedPayload], send: Callable[[], TxReceipt | None]) -> TxReceipt | None:
+        try:
+            return self._chain.ensure(lambda: all(self._has(one) for one in payloads), send)
+        except TransactionFailedError as err:
+            for feed in {one.report.feed_id for one in payloads}:
+                if self.is_contradicted(feed):
+                    raise FeedContradictedError(
+                        f"A proof contradicted the signers of {feed}.",
+                        "The feed's owner must find out why, and choose other signers.",
+                    ) from err
+            raise
 
     def _has(self, payload: FeedPayload) -> bool:
         report = payload.report

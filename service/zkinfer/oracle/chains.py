@@ -11,7 +11,7 @@ from zkinfer.oracle.schedule import MAX_SKEW, Last
 from zkinfer.oracle.states import OPEN_DELIVERIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from zkinfer.circuits.errors import ZkinferError
     from zkinfer.contracts.errors import ChainError
@@ -105,6 +105,10 @@ class ChainAccess(HubState, Protocol):
 
     def post(self, payload: bytes) -> str | None:
         """Give a payload to the hub, and return the transaction once a block includes it; None if it was not needed."""
+        ...
+
+    def post_all(self, payloads: Sequence[bytes]) -> str | None:
+        """As `post`, for several in one transaction: if the hub refuses one, none is taken."""
         ...
 
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Final
 
-from zkinfer.contracts.errors import ChainError, FeedContradictedError, FeeLimitError, RevertedError
 from zkinfer.contracts.feed_formats import Level
 from zkinfer.oracle.alerts import AlertKind
-from zkinfer.oracle.schedule import MAX_SKEW, Last, due, takeover_time
+from zkinfer.oracle.outbox import Outbox, Ready
+from zkinfer.oracle.schedule import Last, due, takeover_time
 from zkinfer.oracle.states import DeliveryState, RoundState
 from zkinfer.service.logs import log
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from zkinfer.oracle.store.rounds import StoredRound
 
 LEASE_SECONDS: Final = 120
-_RETRY_SECONDS: Final = 5.0
 _CHECK_SECONDS: Final = 30.0
 
 
@@ -56,7 +55,7 @@ class DeliveryLoop:
         self._store = store
         self._alerts = alerts
         self._clock = clock
-        self._post_after = 0.0
+        self._outbox = Outbox(chain, store, alerts, clock)
         self._checked_at = 0.0
         self.balance: int | None = None
 
@@ -69,69 +68,77 @@ class DeliveryLoop:
         """
         open_ = self._store.deliveries.open(self.chain.name)
         handled: set[tuple[str, str]] = set()
+        ready: dict[tuple[str, int], Ready] = {}
         for delivery in open_:
             feed = self._feeds.get(delivery.key.round.feed)
             stored = self._store.rounds.find(delivery.key.round)
-            # A round from the future was made by a wrong clock, and must not supersede any.
-            if feed is not None and stored is not None and stored.observed_at <= self._clock() + MAX_SKEW:
-                self._bring_forward(delivery, feed, stored, handled)
+            # A round from the future is of an operator whose clock is ahead: it waits, and must not supersede any.
+            if feed is None or stored is None or stored.observed_at > self._clock():
+                continue
+            if self._bring_forward(delivery, feed, stored, handled):
+                # Of one round the highest level comes first, and its payload serves the lower one too.
+                ready.setdefault((feed.id, stored.key.number), Ready(delivery, feed, stored))
+        self._outbox.send([*ready.values()])
         self._check_state()
         return bool(self._store.deliveries.open(self.chain.name)) if open_ else False
 
     def _bring_forward(
         self, delivery: Delivery, feed: Feed, stored: StoredRound, handled: set[tuple[str, str]]
-    ) -> None:
-        """One step of one delivery. `handled` names feed and level of newer rounds that were ready to be posted."""
+    ) -> bool:
+        """One step of one delivery; whether it is to be posted now.
+
+        `handled` names feed and level of newer rounds that were ready to be posted.
+        """
         level = Level[delivery.key.level.upper()]
         found = self.chain.round_of(feed.id, stored.key.number)
         shown = found is not None and found.level >= level
+        is_to_post = False
         if found is not None and (found.answer, found.observed_at) != (stored.answer, stored.observed_at):
             self._end_as_other(delivery)
         elif delivery.state == DeliveryState.SEEN:
             self._confirm(delivery, shown=shown)
         elif shown:
-            self._move(delivery, DeliveryState.SEEN, height=self.chain.height())
+            self._outbox.move(delivery, DeliveryState.SEEN, height=self.chain.height())
         elif delivery.state == DeliveryState.SENT:
-            self._move(delivery, DeliveryState.WAITING)  # it was interrupted, or reorganised away
-        else:
-            self._post_or_drop(delivery, feed, stored, level, handled)
+            self._outbox.move(delivery, DeliveryState.WAITING)  # it was interrupted, or reorganised away
+        elif not self._drop(delivery, feed, stored, level, handled):
+            is_to_post = self._may_post(feed, stored, level)
         if shown or _is_ready(stored, level):
             handled.add((feed.id, delivery.key.level))
+        return is_to_post
 
     def _confirm(self, delivery: Delivery, *, shown: bool) -> None:
         if not shown:
             log.warning("reorganised away", chain=self.chain.name, round=delivery.key.round.number)
-            self._move(delivery, DeliveryState.WAITING)
+            self._outbox.move(delivery, DeliveryState.WAITING)
         elif self.chain.height() - (delivery.height or 0) + 1 >= self.chain.confirmations:
-            self._move(delivery, DeliveryState.FINAL)
+            self._outbox.move(delivery, DeliveryState.FINAL)
 
     def _end_as_other(self, delivery: Delivery) -> None:
         """Others brought another report of this round to the chain; its answer never changes."""
         if delivery.state == DeliveryState.SEEN:
-            self._move(delivery, DeliveryState.WAITING)
-        self._move(delivery, DeliveryState.REFUSED, reason="The chain has another report for this round.")
+            self._outbox.move(delivery, DeliveryState.WAITING)
+        self._outbox.move(delivery, DeliveryState.REFUSED, reason="The chain has another report for this round.")
 
-    def _post_or_drop(
+    def _drop(
         self, delivery: Delivery, feed: Feed, stored: StoredRound, level: Level, handled: set[tuple[str, str]]
-    ) -> None:
-        """Post a waiting delivery, unless there is a reason not to."""
+    ) -> bool:
+        """Whether a waiting delivery is not needed any more, which is recorded with the reason."""
         if stored.state in (RoundState.REFUSED, RoundState.SUPERSEDED) and not _is_ready(stored, level):
             state = DeliveryState.REFUSED if stored.state == RoundState.REFUSED else DeliveryState.SUPERSEDED
-            self._move(delivery, state, reason=stored.reason)
+            reason = stored.reason
         elif (feed.id, delivery.key.level) in handled:
-            self._move(delivery, DeliveryState.SUPERSEDED, reason="A newer round was ready before it was posted.")
+            state, reason = DeliveryState.SUPERSEDED, "A newer round was ready before it was posted."
         elif stored.expires_at <= self._clock():
-            self._move(delivery, DeliveryState.REFUSED, reason=delivery.reason or "It expired before it was posted.")
-        elif _is_ready(stored, level) and self._is_mine(feed, stored) and self._may_post():
-            self._post(delivery, feed, stored)
+            state, reason = DeliveryState.REFUSED, delivery.reason or "It expired before it was posted."
+        else:
+            return False
+        self._outbox.move(delivery, state, reason=reason)
+        return True
 
-    def _may_post(self) -> bool:
-        """Whether the pause after a failure is over, or was begun by a clock that was ahead."""
-        return not 0 < self._post_after - self._clock() < 2 * _RETRY_SECONDS
-
-    def _is_mine(self, feed: Feed, stored: StoredRound) -> bool:
+    def _may_post(self, feed: Feed, stored: StoredRound, level: Level) -> bool:
         """Whether to post now, and not to wait for the operator who proposed the round."""
-        if not self.chain.posts:
+        if not (_is_ready(stored, level) and self.chain.posts and self._outbox.may_post()):
             return False
         lease = f"account:{self.chain.id}:{self.chain.account}"
         return self._is_its_turn(feed, stored) and self._store.leases.hold(lease, LEASE_SECONDS)
@@ -146,40 +153,12 @@ class DeliveryLoop:
         last = None if latest is None else Last(latest[1].observed_at, latest[1].answer)
         return due(feed, stored.key.number, stored.answer, [last]) is not None
 
-    def _post(self, delivery: Delivery, feed: Feed, stored: StoredRound) -> None:
-        self._move(delivery, DeliveryState.SENT)
-        try:
-            transaction = self.chain.post(stored.payload or b"")
-        except (RevertedError, FeedContradictedError) as err:
-            if self.chain.time() < stored.observed_at:  # its blocks are behind; it will take the report soon
-                self._post_after = self._clock() + 1.0
-                self._move(delivery, DeliveryState.WAITING, reason=str(err))
-                return
-            self._move(delivery, DeliveryState.REFUSED, reason=str(err))
-            self._alerts.begin(AlertKind.POST_REFUSED, f"{feed.name} on {self.chain.name}", str(err))
-            self._checked_at = 0.0  # a contradiction may be the cause
-        except ChainError as err:
-            self._post_after = self._clock() + _RETRY_SECONDS
-            self._move(delivery, DeliveryState.WAITING, reason=str(err))
-            if isinstance(err, FeeLimitError):
-                self._checked_at = 0.0  # the balance may be the cause
-        else:
-            self._alerts.end(AlertKind.POST_REFUSED, f"{feed.name} on {self.chain.name}")
-            height = self.chain.height()
-            self._move(delivery, DeliveryState.SEEN, height=height, transaction=transaction)
-
-    def _move(self, delivery: Delivery, state: DeliveryState, **facts: object) -> None:
-        known = {name: value for name, value in facts.items() if value is not None}
-        self._store.deliveries.move(delivery.key, state, **known)  # type: ignore[arg-type] # checked by the caller
-        number, level = delivery.key.round.number, delivery.key.level
-        log.info("delivery", chain=self.chain.name, round=number, report=level, state=str(state))
-
     def _check_state(self) -> None:
         """From time to time: the balance, the age of each feed, and contradictions."""
         now = self._clock()
-        if 0 <= now - self._checked_at < _CHECK_SECONDS:  # less than 0: the clock went back
+        if 0 <= now - self._checked_at < _CHECK_SECONDS and not self._outbox.is_in_doubt:  # less: the clock went back
             return
-        self._checked_at = now
+        self._checked_at, self._outbox.is_in_doubt = now, False
         if self.chain.posts:
             self.balance = self.chain.balance()
             text = f"{self.chain.account} has {self.balance} wei, less than {self.chain.min_balance}."

@@ -14,7 +14,10 @@ from zkinfer.contracts.transactions import Limits
 from zkinfer.oracle.errors import FeedsFileError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from web3 import Web3
+    from web3.types import TxReceipt
 
     from zkinfer.contracts.feeds import FeedRound
     from zkinfer.contracts.signers import Signer
@@ -105,10 +108,21 @@ class HubChain:
 
     def post(self, payload: bytes) -> str | None:
         """Give a payload to the hub, once a block includes it; see `FeedHub.verify` for what is raised."""
+        self._require_account()
+        return _hash_of(self._poster.verify(FeedPayload.decode(payload)))
+
+    def post_all(self, payloads: Sequence[bytes]) -> str | None:
+        """Give several payloads to the hub in one transaction; see `FeedHub.verify_all` for what is raised."""
+        self._require_account()
+        return _hash_of(self._poster.verify_all([FeedPayload.decode(one) for one in payloads]))
+
+    def _require_account(self) -> None:
         if not self.posts:
             raise TransactionFailedError(f"There is no account to post with on {self.name}.", "Give a keystore.")
-        receipt = self._poster.verify(FeedPayload.decode(payload))
-        return None if receipt is None else "0x" + bytes(receipt["transactionHash"]).hex()
+
+
+def _hash_of(receipt: TxReceipt | None) -> str | None:
+    return None if receipt is None else "0x" + bytes(receipt["transactionHash"]).hex()
 
 
 def open_chain(name: str, part: ChainPart, file: FeedsFile) -> HubChain:

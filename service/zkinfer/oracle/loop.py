@@ -257,7 +257,9 @@ class FeedLoop:
         return True
 
     def _drop_older(self, signed: StoredRound) -> None:
-        """Rounds before a signed one that still lack signatures are given up."""
+        """Rounds before a signed one that still lack signatures are given up, unless it is from the future."""
+        if signed.observed_at > self._clock():
+            return
         for older in self._store.rounds.in_state(self.feed.id, RoundState.OBSERVED):
             if older.key.number < signed.key.number:
                 self._give_up(older, "A newer round was signed before.")

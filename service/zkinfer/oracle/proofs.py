@@ -59,10 +59,13 @@ class ProofLoop:
         """
         if Level.PROVEN not in self.feed.delivered.levels:
             return False
-        signed = self._store.rounds.newest(self.feed.id, RoundState.SIGNED)
+        # A round from the future is of an operator whose clock is ahead: it waits, and must not supersede any.
+        known = self._store.rounds.in_state(self.feed.id, RoundState.SIGNED)
+        known = [one for one in known if one.observed_at <= self._clock()]
+        signed = max(known, key=lambda one: one.key.number, default=None)
         if signed is None or signed.expires_at <= self._clock():
             return False
-        if len(self._store.rounds.in_state(self.feed.id, RoundState.SIGNED)) > 1:
+        if len(known) > 1:
             self._store.rounds.supersede(self.feed.id, signed.key.number, "A newer round was signed before its proof.")
         if not self._is_wanted(signed):
             return False

@@ -89,6 +89,23 @@ def test_posting_again_sends_nothing(hub, feed_of, maker, now):
     assert hub.verify(maker.payload(now)) is None
 
 
+def test_several_payloads_are_posted_in_one_transaction(chain, hub, feed_of, maker, now):
+    later(chain, maker.spec.tick)
+    payloads = [maker.payload(now, proven=True), maker.payload(now + maker.spec.tick)]
+    before = chain.height()
+    assert hub.verify_all(payloads) is not None
+    assert chain.height() == before + 1
+    assert [hub.round_of(feed_of, one.round).level for one in payloads] == [Level.PROVEN, Level.ATTESTED]
+    assert hub.verify_all(payloads) is None
+
+
+def test_refused_payload_keeps_the_others_out(hub, feed_of, maker, now):
+    good, bad = maker.payload(now), replace(maker.payload(now - maker.spec.tick), signatures=())
+    with pytest.raises(RevertedError, match="NotEnoughSigners"):
+        hub.verify_all([good, bad])
+    assert hub.latest(feed_of, Level.ATTESTED) is None
+
+
 def test_late_proof_raises_the_level(chain, hub, feed_of, maker, now):
     hub.verify(maker.payload(now))
     later(chain, maker.spec.max_age + 10)

@@ -114,6 +114,7 @@ class FakeChain:
     down: bool = False
     refuses: str = ""
     sent: list = field(default_factory=list)
+    batches: list = field(default_factory=list)
     contradicted: bool = False
     block_time: int = START * 2
     config: SignerConfig = CONFIG
@@ -173,6 +174,19 @@ class FakeChain:
             new[(report.feed_id, payload.round)] = HubRound(answer, report.observed_at, payload.level)
         self.blocks.append(new)
         self.sent.append((payload.round, payload.level))
+        return f"0x{len(self.sent):064x}"
+
+    def post_all(self, payloads):
+        """One block for all, or for none."""
+        before, sent = [*self.blocks], [*self.sent]
+        try:
+            for one in payloads:
+                self.post(one)
+        except RevertedError:
+            self.blocks, self.sent = before, sent
+            raise
+        self.blocks = [*before, self.state]
+        self.batches.append(len(payloads))
         return f"0x{len(self.sent):064x}"
 
 

@@ -94,6 +94,17 @@ def test_newer_round_supersedes_one_that_was_not_sent(ready, chain, clock):
     assert [number for number, _ in chain.sent] == [TICK + 1]
 
 
+def test_round_from_the_future_waits_and_supersedes_none(ready, chain, clock):
+    clock.now += 10
+    ready.loop.step()
+    clock.now -= 5
+    ready.deliveries[0].step()
+    assert (state_of(ready, TICK), state_of(ready, TICK + 1)) == (DeliveryState.SEEN, DeliveryState.WAITING)
+    clock.now += 5
+    ready.deliveries[0].step()
+    assert state_of(ready, TICK + 1) == DeliveryState.SEEN
+
+
 def test_refused_report_is_not_posted_again_and_the_operator_is_told(ready, chain, clock):
     chain.refuses = "WrongConfig"
     for _ in range(3):

@@ -66,6 +66,16 @@ def test_only_the_newest_signed_round_is_proven(tmp_path, clock, chain):
     assert one.model.proofs == [TICK + 2]
 
 
+def test_round_from_the_future_is_not_proven_yet_and_supersedes_none(tmp_path, clock, chain):
+    (one,) = operators(tmp_path, clock, [chain], count=1, config=None)
+    one.loop.step()
+    clock.now += 10
+    one.loop.step()
+    clock.now -= 5
+    assert one.proofs.step()
+    assert one.model.proofs == [TICK]
+
+
 def test_failed_proof_is_a_gap_and_an_alert(three, clock):
     owner, _ = signed(three, clock)
     owner.model.unprovable = True
