@@ -30,6 +30,7 @@ class ReportedRound:
     """One `RoundReported` of a hub.
 
     Args:
+        feed: its id.
         round: the number of the round.
         answer: in the feed's decimals.
         observed_at: in Unix seconds.
@@ -40,6 +41,7 @@ class ReportedRound:
         transaction: that posted it.
     """
 
+    feed: str
     round: int
     answer: int
     observed_at: int
@@ -75,9 +77,10 @@ def posted_payload(chain: Chain, hub: str, found: ReportedRound) -> FeedPayload 
     to, data = chain.calldata(found.transaction)
     if to != hub:
         return None
-    for payload in _payloads_in(data):
-        if (payload.round, payload.source_digest, payload.level) == (found.round, found.source_digest, found.level):
-            return payload
+    wanted = (found.feed, found.round, found.source_digest, found.level)
+    for one in _payloads_in(data):
+        if (one.report.feed_id, one.round, one.source_digest, one.level) == wanted:
+            return one
     return None
 
 
@@ -101,6 +104,7 @@ def _topic(name: str) -> bytes:
 def _reported(entry: LogEntry) -> ReportedRound:
     answer, observed_at, level, source, inputs = _decode(_REPORTED, entry)
     return ReportedRound(
+        feed="0x" + entry.topics[1].hex(),
         round=int.from_bytes(entry.topics[2], "big"),
         answer=answer,
         observed_at=observed_at,

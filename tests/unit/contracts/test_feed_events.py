@@ -84,6 +84,20 @@ def test_payload_among_several_is_found(scene, chain, hub, posted):
     assert [posted_payload(chain, hub.address, one) for one in found] == scene.others[::-1]
 
 
+def test_payloads_of_two_feeds_with_the_same_source_are_told_apart(scene, chain, hub, posted):
+    """Two feeds of one model may differ in their bounds alone, and be posted together."""
+    other = replace(hub.spec_of(posted.report.feed_id), description="The same again")
+    hub.create(other, SIGNERS.digest)
+    now = posted.report.observed_at
+    payloads = [Maker(other, reference()).payload(now), scene.others[0]]
+    payloads[1] = signed(replace(posted, round=posted.round - 1), now - other.tick)
+    payloads[0] = signed(replace(payloads[0], round=posted.round - 1), now - other.tick)
+    chain.write("FeedHub", hub.address, "verifyBulk", [one.encode() for one in payloads], b"")
+    for payload in payloads:
+        (found,) = (one for one in rounds(chain, hub, payload) if one.round == payload.round)
+        assert posted_payload(chain, hub.address, found) == payload
+
+
 def test_payload_that_another_contract_passed_on_is_missing(chain, hub, posted):
     found = rounds(chain, hub, posted)[0]
     assert posted_payload(chain, "0x" + "11" * 20, found) is None

@@ -63,6 +63,7 @@ def auditor(model, published, run_folder):
 def reported(payload, **changes):
     """What a hub reports of a payload."""
     found = ReportedRound(
+        feed=payload.report.feed_id,
         round=payload.round,
         answer=payload.report.answer,
         observed_at=payload.report.observed_at,
