@@ -1,10 +1,10 @@
-"""Faults at random, the same for the same seed: episodes of several at once, and quiet after each until all is well."""
+"""Faults in random order, the same for the same seed: episodes of several at once, and quiet after each."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
@@ -28,6 +28,7 @@ class Kind(StrEnum):
     SOURCE = "source"
     HANG = "node: suspended"
     RESTART = "node: ended and started"
+    CRASH = "node: kill -9"
     REORGANISATION = "node: reorganisation"
     FEES = "node: base fee of 300 gwei"
 
@@ -36,7 +37,14 @@ AT_ONCE: Final = 3
 """Faults that begin in one episode, at most; the next may begin before the last has ended."""
 _BEGIN_SECONDS: Final = 5.0
 _QUIET_TICKS: Final = 2
-_WEIGHTS: Final = {Kind.KILL: 4, Kind.STOP: 2, Kind.SOURCE: 5, Kind.REORGANISATION: 3}
+_CARDS: Final = (
+    *[(Kind.KILL, None)] * 4,
+    *[(Kind.STOP, None)] * 2,
+    *[(kind, None) for kind in (Kind.HANG, Kind.RESTART, Kind.CRASH, Kind.FEES)] * 2,
+    *[(Kind.REORGANISATION, None)] * 3,
+    *[(Kind.SOURCE, mode) for mode in Mode],
+)
+"""How often each fault comes until all have come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +85,36 @@ def episodes(seed: int, operators: int, nodes: int, longest: float) -> Iterator[
         longest: seconds of a fault.
     """
     chance = random.Random(seed)  # noqa: S311 - reproducible
+    deck, held = _deck(chance), deque[tuple[Kind, Mode | None]]()
     while True:
         found: list[Fault] = []
         for _ in range(chance.randint(1, AT_ONCE)):
-            one = _fault(chance, operators, nodes, longest)
-            if not any(_excludes(one, other) for other in found):
+            card = held.popleft() if held else next(deck)
+            one = _fault(chance, card, operators, nodes, longest)
+            if any(_excludes(one, other) for other in found):
+                held.append(card)
+            else:
                 found.append(one)
         yield sorted(found, key=lambda one: one.after)
 
 
-def _fault(chance: random.Random, operators: int, nodes: int, longest: float) -> Fault:
-    kinds = [*Kind]
-    (kind,) = chance.choices(kinds, [_WEIGHTS.get(one, 2) for one in kinds])
+def _deck(chance: random.Random) -> Iterator[tuple[Kind, Mode | None]]:
+    """All cards in random order, again and again: so a series of this length has every fault."""
+    while True:
+        yield from chance.sample(_CARDS, len(_CARDS))
+
+
+def _fault(chance: random.Random, card: tuple[Kind, Mode | None], operators: int, nodes: int, longest: float) -> Fault:
+    kind, mode = card
     target = chance.randrange(operators if kind in (Kind.KILL, Kind.STOP, Kind.SOURCE) else nodes)
     after, seconds = chance.uniform(0, _BEGIN_SECONDS), chance.uniform(2, longest)
-    mode = chance.choice([*Mode]) if kind == Kind.SOURCE else None
     depth = chance.randint(1, CONFIRMATIONS - 1) if kind == Kind.REORGANISATION else 0
     return Fault(kind, target, round(after, 1), round(seconds, 1), mode, depth)
 
 
 def _excludes(one: Fault, other: Fault) -> bool:
     """Whether two faults cannot be in one episode."""
-    nodes = {Kind.HANG, Kind.RESTART, Kind.REORGANISATION, Kind.FEES}
+    nodes = {Kind.HANG, Kind.RESTART, Kind.CRASH, Kind.REORGANISATION, Kind.FEES}
     daemons = {Kind.KILL, Kind.STOP}
     same = one.target == other.target
     return (
@@ -170,6 +186,7 @@ class Player:
         return {
             Kind.HANG: (node.pause, node.resume),
             Kind.RESTART: (node.stop, node.start),
+            Kind.CRASH: (node.crash, node.start),
             Kind.REORGANISATION: (lambda: node.reorganise(one.depth), nothing),
             Kind.FEES: (node.spike, nothing),
         }[one.kind]

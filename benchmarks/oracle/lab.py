@@ -18,6 +18,7 @@ from benchmarks.oracle.sources import Series, SourceServer
 from zkinfer.chain import registration_of
 from zkinfer.circuits import Budget, Circuit, CompileOptions, Home, compile_model
 from zkinfer.circuits.engines import engine_named
+from zkinfer.contracts.address_book import AddressBook, write_book
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.deploy import Governance, deploy, plan
 from zkinfer.contracts.devchain import free_port
@@ -87,6 +88,7 @@ class Lab:
     source: SourceServer
     operators: list[Operator] = field(default_factory=list)
     faces: dict[tuple[str, str, Level], str] = field(default_factory=dict)
+    books: dict[str, Path] = field(default_factory=dict)
 
     @property
     def feed(self) -> FeedFile:
@@ -188,8 +190,11 @@ def _series(wanted: LabPlan) -> Mapping[str, Series]:
 
 def _create(found: Lab, name: str, registration: Registration) -> None:
     chain = Chain(found.nodes[name].web3, unsafe_dev_account(0, DEV_CHAIN))
-    parts = plan(Governance(chain.address, (chain.address,), delay=0, test=True))
+    governance = Governance(chain.address, (chain.address,), delay=0, test=True)
+    parts = plan(governance)
     deploy(chain, parts)
+    found.books[name] = found.folder / f"{name}-addresses.json"
+    write_book(AddressBook(chain.id, governance), found.books[name])
     Registry(chain, parts.addresses["ModelRegistry"]).register(registration)
     hub = found.hubs[name] = FeedHub(chain, parts.addresses["FeedHub"])
     for title, feed in found.feeds.items():

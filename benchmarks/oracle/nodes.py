@@ -5,6 +5,7 @@ Until `Node.pace` a node makes a block for each transaction, so that contracts a
 
 from __future__ import annotations
 
+import gzip
 import signal
 import subprocess
 import time
@@ -23,6 +24,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 SPIKE_WEI: Final = 300 * 10**9
 """A base fee above the operators' limit; it falls by an eighth with each empty block."""
 BLOCK_SECONDS: Final = 1
+_UNWRITTEN_SECONDS: Final = 1.5  # two blocks at most, which the operators' confirmations endure
 _START_SECONDS: Final = 60.0
 
 
@@ -62,6 +64,18 @@ class Node:
         self._process.wait()
         self._process = None
 
+    def crash(self) -> None:
+        """Kill the process, which loses its last blocks, as a node that had not written them to its disk."""
+        if self._process is None:
+            return
+        self.resume()
+        state = bytes.fromhex(str(self._request("anvil_dumpState", []))[2:])
+        self._state.write_bytes(gzip.decompress(state))
+        time.sleep(_UNWRITTEN_SECONDS)
+        self._process.kill()
+        self._process.wait()
+        self._process = None
+
     def pace(self) -> None:
         """From now on, make a block each second and none in between."""
         self._paced = True
@@ -94,10 +108,11 @@ class Node:
         with rpc_errors(self.web3):
             return str(self.web3.eth.get_transaction(cast("Any", transaction))["from"]).lower()
 
-    def _request(self, method: str, arguments: list[Any]) -> None:
+    def _request(self, method: str, arguments: list[Any]) -> object:
         answer = self.web3.provider.make_request(cast("RPCEndpoint", method), arguments)
         if "error" in answer:
             raise RuntimeError(f"anvil refused {method}: {answer['error']}")
+        return answer["result"]
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None:

@@ -15,20 +15,22 @@ if TYPE_CHECKING:
 _INTRODUCTION: Final = """\
 # Reliability of feeds
 
-Three operators, whose signatures count from two on, run three feeds on two chains, each with `zkinfer oracle run` in a
-process of its own, which makes real proofs of the volatility model under Ashlar. The chains are nodes under anvil, with
-a block each second. Every tick is due. The clock of one operator is {ahead:g} s ahead. Faults come in episodes of up to
-three at once, decided by a seed; after each there is quiet until all is well. Reorganisations replace up to two blocks,
-the most that the operators' three confirmations endure. Nodes that are ended go on with their state; blocks are lost by
-reorganisations alone. Meanwhile consumers read all faces, a user posts reports from the operators' servers, and two of
-the signers lie once.
+Three operators, whose signatures count from two on, run three feeds on two chains, each with `zkinfer oracle run` in
+a process of its own, which makes real proofs of the volatility model under Ashlar. The chains are nodes under anvil,
+with a block each second. Every tick is due. The clock of one operator is {ahead:g} s ahead. Faults come in episodes
+of up to three at once, in an order decided by a seed in which every kind comes soon; after each episode there is
+quiet until all is well. Reorganisations replace up to two blocks, the most that the operators' three confirmations
+endure. Nodes that are ended go on with their state; nodes that are killed lose up to two blocks. Meanwhile consumers
+read all faces, a user posts reports from the operators' servers, and two of the signers lie once.
 
 Afterwards the record of the chains, the operators and the readers is compared with the rules of
 `benchmarks/oracle/rules.py`: no round has two answers or is written twice, none is out of bounds or of another time,
 both chains have the same report, each answer is the model's to numbers that the source showed at that time, faces show
 nothing else, `zkinfer oracle status` has a reason for each missing round, every feed has a new proven round on both
 chains within a heartbeat after an episode, no operator proves what another has proven before its turn, no daemon
-crashes, and the contradiction is shown once on each chain and noticed by every operator."""
+crashes, and the contradiction is shown once on each chain and noticed by every operator. Then `zkinfer oracle audit
+--last 100` audits each feed on each chain from its logs and the published files alone: every report holds, but for the
+lie. After one byte of one source file is changed it names this file, and refuses no report of another."""
 
 
 def page(outcome: Outcome, rounds: int, seed: int) -> str:
@@ -50,6 +52,8 @@ def page(outcome: Outcome, rounds: int, seed: int) -> str:
         ("of them older than a heartbeat, which a consumer refuses", _old_readings(outcome)),
         ("readings that a face refused", sum(bool(one.refusal) for one in record.readings)),
         ("readings that a node did not answer", outcome.silent),
+        ("reports that were audited from chain data and published files", outcome.audit.reports),
+        ("of them lies of the signers, which do not hold", outcome.audit.lies),
         ("broken rules", len(outcome.broken)),
     ]
     lines = [_INTRODUCTION.format(ahead=max(truth.ahead)), ""]

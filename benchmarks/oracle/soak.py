@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
+from benchmarks.oracle.audits import Audit, audit_all
 from benchmarks.oracle.betrayal import Betrayal, betray
 from benchmarks.oracle.faults import Player, Quiet, episodes
 from benchmarks.oracle.lab import FeedPlan, Lab, LabPlan, lab
@@ -29,6 +30,8 @@ TICK: Final = 6
 HEARTBEAT: Final = 36
 AHEAD: Final = (0.0, 0.0, 5.0)
 BETRAYED: Final = "betrayed"
+AUDITED: Final = 100
+"""The newest reports of each feed on each chain that are audited."""
 FEEDS: Final = (FeedPlan("fast"), FeedPlan("slow", 3, level="proven"), FeedPlan(BETRAYED, 2))
 _LONGEST_FAULT: Final = 15.0
 _START_SECONDS: Final = 180
@@ -46,6 +49,7 @@ class Outcome:
     player: Player
     user: PullingUser
     silent: int
+    audit: Audit
     broken: list[str]
 
     @property
@@ -77,8 +81,9 @@ def soak(folder: Path, rounds: int, seed: int) -> Outcome:
         record = record_of(found, ended, [reading for one in readers for reading in one.readings])
         truth = _truth(found, betrayal)
         broken += broken_rules(record, truth, player.quiets)
+        audit = audit_all(found, truth.lies, AUDITED)
         silent = sum(one.silent for one in readers)
-        return Outcome(seconds, record, truth, betrayal, player, user, silent, broken)
+        return Outcome(seconds, record, truth, betrayal, player, user, silent, audit, broken + audit.broken)
 
 
 def _all_proven(found: Lab) -> bool:

@@ -52,3 +52,8 @@ def test_faults_happened(page):
 def test_consumers_read_answers_and_are_refused_the_betrayed_feed(page):
     assert figure(page, "readings of faces") > 0
     assert figure(page, "readings that a face refused") > 0
+
+
+def test_audits_find_every_report_as_it_should_be(page):
+    assert figure(page, "reports that were audited from chain data and published files") > ROUNDS
+    assert figure(page, "of them lies of the signers, which do not hold") > 0

@@ -19,10 +19,15 @@ def test_same_seed_gives_the_same_episodes():
     assert first_episodes(1, 20) != first_episodes(2, 20)
 
 
-def test_every_fault_happens():
-    faults = [one for episode in first_episodes(1) for one in episode]
+@pytest.mark.parametrize("seed", range(20))
+def test_every_fault_happens_soon(seed):
+    faults = [one for episode in first_episodes(seed, 30) for one in episode]
     assert {one.kind for one in faults} == set(Kind)
     assert {one.mode for one in faults} == {None, *Mode}
+
+
+def test_reorganisations_have_each_depth_that_is_not_final():
+    faults = [one for episode in first_episodes(1) for one in episode]
     assert {one.depth for one in faults} == {*range(CONFIRMATIONS)}
 
 

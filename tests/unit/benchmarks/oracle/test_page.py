@@ -3,6 +3,7 @@
 from collections import Counter
 from types import SimpleNamespace
 
+from benchmarks.oracle.audits import Audit
 from benchmarks.oracle.page import page
 from benchmarks.oracle.soak import Outcome
 from tests.unit.benchmarks.oracle.honest import FIRST, QUIET, TRUTH, reading, record
@@ -18,9 +19,8 @@ def text(**changes):
     old = reading("a", FIRST, chain_time=FIRST * 10 + 62)
     refused = reading("a", FIRST, refusal="FeedContradicted")
     found = record(readings=[*record().readings, old, refused])
-    return page(
-        Outcome(10.0, found, TRUTH, None, PLAYER, USER, changes.get("silent", 2), changes.get("broken", [])), 7, 5
-    )
+    audit = Audit(reports=9, lies=1, broken=[])
+    return page(Outcome(10.0, found, TRUTH, None, PLAYER, USER, 2, audit, changes.get("broken", [])), 7, 5)
 
 
 def test_figures_are_those_of_the_record():
@@ -36,6 +36,8 @@ def test_figures_are_those_of_the_record():
         ("of them older than a heartbeat, which a consumer refuses", 1),
         ("readings that a face refused", 1),
         ("readings that a node did not answer", 2),
+        ("reports that were audited from chain data and published files", 9),
+        ("of them lies of the signers, which do not hold", 1),
         ("broken rules", 0),
     ):
         assert f"| {name} | {number} |" in text()
