@@ -26,6 +26,7 @@ from zkinfer.oracle.schedule import Last, due, last_vote, proposal_time, takeove
 from zkinfer.oracle.states import RoundState
 from zkinfer.oracle.store.deliveries import DeliveryKey
 from zkinfer.oracle.store.gaps import Gap, GapReason
+from zkinfer.oracle.store.leases import feed_lease
 from zkinfer.oracle.store.rounds import RoundKey
 from zkinfer.service.logs import log
 
@@ -94,7 +95,7 @@ class FeedLoop:
 
         Raises StoreError if the database cannot be used.
         """
-        if not self._store.leases.hold(f"feed:{self.feed.id}", LEASE_SECONDS):
+        if not self._store.leases.hold(feed_lease(self.feed.id), LEASE_SECONDS):
             return False
         number = self.feed.round_at(self._clock())
         last = self._note_missed(number)

@@ -9,6 +9,7 @@ from zkinfer.contracts.errors import ChainError
 from zkinfer.oracle.chains import ImpatientState
 from zkinfer.oracle.store.deliveries import Delivery
 from zkinfer.oracle.store.gaps import Gap
+from zkinfer.oracle.store.leases import feed_lease
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 10.0
 """Seconds to wait for a node; one that is silent must not hide the state of feeds on other chains."""
+DAEMON_PATIENCE: Final = 30
+"""Seconds after the end of a tick until which a daemon that runs has looked at it, even if a node kept it waiting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,8 @@ class FeedStatus:
         gaps: on record, newest first.
         undelivered: rounds that the chain did not get although they were made, newest first.
         unreachable: why the chain did not answer.
+        looked_at: when the last tick began that a daemon has looked at; None if none did.
+        has_daemon: whether a daemon works on the feed now.
     """
 
     feed: str
@@ -71,6 +76,8 @@ class FeedStatus:
     gaps: tuple[Gap, ...] = ()
     undelivered: tuple[Delivery, ...] = ()
     unreachable: str = ""
+    looked_at: int | None = None
+    has_daemon: bool = False
 
     @property
     def gap(self) -> Gap | None:
@@ -103,6 +110,8 @@ class FeedStatus:
             "balance": None if self.balance is None else str(self.balance),
             "waiting": self.waiting or None,
             "unreachable": self.unreachable or None,
+            "daemon": self.has_daemon,
+            "lookedAt": self.looked_at,
             "gaps": [self._gap_document(gap) for gap in self.gaps],
             "undelivered": [
                 {
@@ -159,7 +168,9 @@ def _status(
     feed: WatchedFeed, chain: ChainAccess, state: ImpatientState, store: Store | None, now: float, *, gaps: int
 ) -> FeedStatus:
     known, undelivered, waiting = list[Gap](), list[Delivery](), ""
+    looked_at, has_daemon = None, False
     if store is not None:
+        looked_at, has_daemon = _daemon(feed, store, now)
         known = store.gaps.of(feed.id, gaps)
         undelivered = store.deliveries.undelivered(feed.id, chain.name, gaps)
         newest = store.deliveries.newest(feed.id, chain.name)
@@ -179,6 +190,8 @@ def _status(
             gaps=tuple(known),
             undelivered=tuple(undelivered),
             unreachable=str(err),
+            looked_at=looked_at,
+            has_daemon=has_daemon,
         )
     return FeedStatus(
         feed=feed.name,
@@ -195,4 +208,19 @@ def _status(
         waiting=waiting,
         gaps=tuple(known),
         undelivered=tuple(undelivered),
+        looked_at=looked_at,
+        has_daemon=has_daemon,
     )
+
+
+def _daemon(feed: WatchedFeed, store: Store, now: float) -> tuple[int | None, bool]:
+    """When the last tick began that a daemon looked at, and whether one works on the feed now.
+
+    It does if it has the feed's lease, and has looked at the tick before this one: a lease alone can be that of a
+    machine that went down.
+    """
+    last = store.gaps.last_tick(feed.id)
+    if last is None:
+        return None, False
+    recent = (last + 2) * feed.tick + DAEMON_PATIENCE >= now
+    return last * feed.tick, recent and store.leases.is_held(feed_lease(feed.id))

@@ -10,6 +10,7 @@ from zkinfer.oracle.status import WatchedFeed, status_of
 from zkinfer.oracle.store import Store
 from zkinfer.oracle.store.deliveries import DeliveryKey
 from zkinfer.oracle.store.gaps import Gap, GapReason
+from zkinfer.oracle.store.leases import feed_lease
 from zkinfer.oracle.store.rounds import RoundKey
 
 TICK = START // 10
@@ -109,3 +110,33 @@ def test_as_many_gaps_and_undelivered_rounds_are_shown_as_asked_for(chain, three
     (found,) = status_of([WATCHED], {"base": chain}, store, START, gaps=3)
     assert [gap.first for gap in found.gaps] == [6, 4, 2]
     assert [one["round"] for one in found.document()["undelivered"]] == [3, 2, 1]
+
+
+def test_daemon_that_holds_the_feed_and_looks_at_its_ticks_is_seen(chain, three):
+    store = three[0].store
+    store.leases.hold(feed_lease(FEED), 15)
+    store.gaps.looked_at(FEED, TICK)
+    found = status(chain, START, store)
+    assert (found.has_daemon, found.looked_at) == (True, START)
+    assert (found.document()["daemon"], found.document()["lookedAt"]) == (True, START)
+
+
+def test_lease_without_a_look_at_the_last_tick_is_no_daemon(chain, three):
+    store = three[0].store
+    store.leases.hold(feed_lease(FEED), 15)
+    store.gaps.looked_at(FEED, TICK)
+    assert status(chain, START + 50, store).has_daemon
+    assert not status(chain, START + 51, store).has_daemon
+
+
+def test_daemon_that_has_ended_is_not_seen_although_the_feed_is_fresh(chain, three):
+    store = three[0].store
+    store.leases.hold(feed_lease(FEED), 15)
+    store.gaps.looked_at(FEED, TICK)
+    store.leases.release()
+    found = status(chain, START, store)
+    assert (found.fine, found.has_daemon, found.looked_at) == (True, False, START)
+
+
+def test_feed_of_which_no_database_tells_has_no_daemon(chain):
+    assert (status(chain, START).has_daemon, status(chain, START).looked_at) == (False, None)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zkinfer.oracle.configuration import FeedsFile
     from zkinfer.oracle.status import FeedStatus
     from zkinfer.oracle.store import Store
+    from zkinfer.oracle.store.gaps import Gap
 
 
 def status_command(
@@ -37,7 +38,7 @@ def status_command(
     ] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Show each feed on each chain: age, round, level, the last gap and its reason, and the balance.
+    """Show each feed on each chain: age, round, level, balance, the last gap and its reason, and whether a daemon runs.
 
     Reads the chains and, if the daemon has run here, its database. Exits with 1 if a feed is late or contradicted.
 
@@ -72,9 +73,7 @@ def _store(file: FeedsFile) -> Store | None:
 
 
 def _show(found: list[FeedStatus], gaps: int, *, as_json: bool) -> None:
-    table = Table(
-        "feed", "chain", "state", "age", "round", "level", "balance", "last gap", box=None, padding=(0, 2, 0, 0)
-    )
+    table = Table("feed", "chain", "state", "age", "round", "level", "balance", box=None, padding=(0, 2, 0, 0))
     for one in found:
         table.add_row(
             plain(one.feed),
@@ -84,9 +83,12 @@ def _show(found: list[FeedStatus], gaps: int, *, as_json: bool) -> None:
             "-" if one.round is None else str(one.round),
             one.level or "-",
             "-" if one.balance is None else _ether(one.balance),
-            _gap(one),
         )
     print_table(table)
+    for one in {one.feed: one for one in found}.values():
+        _show_daemon(one)
+        if gaps == 1 and one.gap is not None:
+            print_result(f"  {plain(one.feed)}, last gap {_gap(one, one.gap)}")
     for one in found:
         if why := one.unreachable or one.waiting:
             say(f"  {plain(one.feed)} on {plain(one.chain)}: {plain(why)}")
@@ -98,6 +100,14 @@ def _show(found: list[FeedStatus], gaps: int, *, as_json: bool) -> None:
     if not fine:
         print_result("[red]a feed is late, contradicted, or its chain does not answer[/]")
         raise typer.Exit(REFUSED)
+
+
+def _show_daemon(one: FeedStatus) -> None:
+    """Say if no daemon works on a feed: it stays fresh until its heartbeat has passed."""
+    if one.has_daemon:
+        return
+    since = "none has run here" if one.looked_at is None else f"the last looked at {_utc(one.looked_at)}"
+    print_result(f"  [yellow]no daemon makes {plain(one.feed)} now[/]; {since}")
 
 
 def _show_missing(one: FeedStatus) -> None:
@@ -117,14 +127,14 @@ def _state(one: FeedStatus) -> str:
         return "[red]unreachable[/]"
     if one.contradicted:
         return "[red]contradicted[/]"
-    return "[red]late[/]" if one.late else "[green]fresh[/]"
+    if one.late:
+        return "[red]late[/]"
+    return "[green]fresh[/]" if one.has_daemon else "[yellow]fresh, no daemon[/]"
 
 
-def _gap(one: FeedStatus) -> str:
-    if one.gap is None:
-        return "-"
-    last = "" if one.gap.last == one.gap.first else f"-{one.gap.last}"
-    return f"{one.gap.first}{last}: {one.gap.reason}, until {_utc(one.span(one.gap)[1])}"
+def _gap(one: FeedStatus, gap: Gap) -> str:
+    last = "" if gap.last == gap.first else f"-{gap.last}"
+    return f"{gap.first}{last}: {gap.reason}, until {_utc(one.span(gap)[1])}"
 
 
 def _utc(time_: int) -> str:

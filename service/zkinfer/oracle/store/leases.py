@@ -81,12 +81,23 @@ class Leases:
             return False
         return now - seen[2] > seconds
 
+    def is_held(self, name: str) -> bool:
+        """Whether a lease has a holder, as far as this host can tell: one that ended on another keeps it for a time."""
+        with self._database.reading() as connection:
+            holder: str | None = connection.scalar(select(leases.c.holder).where(leases.c.name == name))
+        return holder is not None and not _has_ended(holder)
+
     def release(self) -> None:
         """Give up all leases of this daemon, so that another need not wait."""
         self._renewed.clear()
         self._database.write(
             lambda connection: connection.execute(delete(leases).where(leases.c.holder == self._holder))
         )
+
+
+def feed_lease(feed: str) -> str:
+    """The name of the lease on a feed with this id."""
+    return f"feed:{feed}"
 
 
 def _this_process() -> str:

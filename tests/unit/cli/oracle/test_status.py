@@ -1,4 +1,5 @@
 import json
+import time
 
 import pytest
 from tests.unit.oracle.fakes import HubRound
@@ -9,6 +10,7 @@ from zkinfer.contracts.feed_formats import Level
 from zkinfer.oracle.specs import read_feed
 from zkinfer.oracle.store import Store
 from zkinfer.oracle.store.gaps import Gap, GapReason
+from zkinfer.oracle.store.leases import feed_lease
 
 
 def status(folder, *options):
@@ -47,7 +49,29 @@ def test_fresh_feed_exits_with_0(folder, monkeypatch):
     found = (now // 60, HubRound(5, now - 30, Level.PROVEN))
     monkeypatch.setattr("zkinfer.oracle.hub_chain.HubChain.latest", lambda chain, feed, level: found)
     outcome = status(folder)
-    assert (outcome.exit_code, "fresh" in outcome.stdout, "30 s" in outcome.stdout) == (0, True, True)
+    assert (outcome.exit_code, "fresh, no daemon" in outcome.stdout, "30 s" in outcome.stdout) == (0, True, True)
+    assert "no daemon makes vol now; none has run here" in outcome.stdout
+    with Store.open(f"sqlite:///{folder}/oracle.sqlite") as store:
+        id_ = read_feed(folder / "feed.json").id
+        store.leases.hold(feed_lease(id_), 15)
+        store.gaps.looked_at(id_, now // 60)
+        outcome = status(folder)
+        assert (outcome.exit_code, "fresh" in outcome.stdout, "no daemon" in outcome.stdout) == (0, True, False)
+        store.leases.release()
+    assert "the last looked at 2027-01-15 08:00:00Z" in status(folder).stdout
+
+
+def test_state_of_a_feed_with_a_gap_fits_80_columns(folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("zkinfer.oracle.hub_chain.HubChain.is_contradicted", lambda chain, feed: False)
+    now = int(time.time())
+    found = (now // 60, HubRound(5, now - 30, Level.PROVEN))
+    monkeypatch.setattr("zkinfer.oracle.hub_chain.HubChain.latest", lambda chain, feed, level: found)
+    with Store.open(f"sqlite:///{folder}/oracle.sqlite") as store:
+        store.gaps.note(read_feed(folder / "feed.json").id, Gap(1, now // 60 - 5, GapReason.NOT_RUNNING, ""))
+    lines = status(folder).stdout.splitlines()
+    assert lines[0].split() == ["feed", "chain", "state", "age", "round", "level", "balance"]
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize("command", ["run", "status"])

@@ -83,3 +83,18 @@ def test_lease_of_a_process_of_another_host_is_kept(store):
     elsewhere = Leases(store._database, holder="elsewhere 999999999 1 x")
     assert elsewhere.hold("feed", 10)
     assert not Leases(store._database).hold("feed", 10)
+
+
+def test_lease_is_held_until_its_holder_gives_it_up(two):
+    _, one, other = two
+    assert not other.is_held("feed")
+    one.hold("feed", 10)
+    assert other.is_held("feed")
+    one.release()
+    assert not other.is_held("feed")
+
+
+def test_lease_of_a_process_that_was_killed_is_not_held(store):
+    gone = f"{socket.gethostname()[:64]} {psutil.Process().pid} 7 00"
+    Leases(store._database, Clock(), gone).hold("feed", 10)
+    assert not Leases(store._database, Clock()).is_held("feed")
