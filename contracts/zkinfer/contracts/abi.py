@@ -10,6 +10,7 @@ from eth_abi.exceptions import DecodingError
 
 from zkinfer.contracts.artifacts import CONTRACTS, load
 from zkinfer.contracts.errors import RpcError
+from zkinfer.contracts.feed_reverts import FEED_REVERTS
 from zkinfer.contracts.identifiers import keccak256
 
 if TYPE_CHECKING:
@@ -71,6 +72,12 @@ def revert_reason(data: object) -> str:
         for one, value in zip(entry["inputs"], values, strict=False)
     )
     return f"The contract refused: {entry['name']}({fields})."
+
+
+def revert_advice(data: object) -> tuple[str, str]:
+    """What a revert of a feed contract means, and the cure; empty for others."""
+    entry = _errors().get(_raw(data)[:4])
+    return ("", "") if entry is None else FEED_REVERTS.get(signature_of(entry), ("", ""))
 
 
 @cache

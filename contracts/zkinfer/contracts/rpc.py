@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from requests.exceptions import RequestException
 
 from zkinfer.contracts import strict_json
-from zkinfer.contracts.abi import revert_reason
+from zkinfer.contracts.abi import revert_advice, revert_reason
 from zkinfer.contracts.errors import RevertedError, RpcError
 
 if TYPE_CHECKING:
@@ -146,7 +146,8 @@ def rpc_errors(web3: Web3) -> Iterator[None]:
     except TransactionNotFound:  # an answer, not a failure
         raise
     except ContractLogicError as err:
-        raise RevertedError(revert_reason(err.data)) from err
+        meaning, cure = revert_advice(err.data)
+        raise RevertedError(f"{revert_reason(err.data)} {meaning}".rstrip(), cure) from err
     except Web3Exception as err:
         raise RpcError(f"The node refused: {_without_url(str(err), web3)[:_MAX_MESSAGE]}.") from err
     except _NO_ANSWER as err:

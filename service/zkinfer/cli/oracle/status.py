@@ -73,18 +73,7 @@ def _store(file: FeedsFile) -> Store | None:
 
 
 def _show(found: list[FeedStatus], gaps: int, *, as_json: bool) -> None:
-    table = Table("feed", "chain", "state", "age", "round", "level", "balance", box=None, padding=(0, 2, 0, 0))
-    for one in found:
-        table.add_row(
-            plain(one.feed),
-            plain(one.chain),
-            _state(one),
-            "-" if one.age is None else f"{one.age} s",
-            "-" if one.round is None else str(one.round),
-            one.level or "-",
-            "-" if one.balance is None else _ether(one.balance),
-        )
-    print_table(table)
+    _show_table(found)
     for one in {one.feed: one for one in found}.values():
         _show_daemon(one)
         if gaps == 1 and one.gap is not None:
@@ -100,6 +89,21 @@ def _show(found: list[FeedStatus], gaps: int, *, as_json: bool) -> None:
     if not fine:
         print_result("[red]a feed is late, contradicted, or its chain does not answer[/]")
         raise typer.Exit(REFUSED)
+
+
+def _show_table(found: list[FeedStatus]) -> None:
+    table = Table("feed", "chain", "state", "age", "round", "level", "balance", box=None, padding=(0, 2, 0, 0))
+    for one in found:
+        table.add_row(
+            plain(one.feed),
+            plain(one.chain),
+            _state(one),
+            "-" if one.age is None else f"{one.age} s",
+            "-" if one.round is None else str(one.round),
+            one.level or "-",
+            "-" if one.balance is None else _ether(one.balance),
+        )
+    print_table(table)
 
 
 def _show_daemon(one: FeedStatus) -> None:
