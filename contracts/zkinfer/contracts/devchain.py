@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import json
 import socket
+import sys
 import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -59,6 +60,11 @@ class DevServer(HTTPServer):
     def hosts(self) -> tuple[str, ...]:
         """The accepted Host headers."""
         return tuple(f"{name}:{self.server_port}" for name in (ADDRESS, "localhost"))
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401 - the base class's types
+        """Pass over a client that hung up, as one that ends while it waits for an answer does; show other errors."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     def answer(self, request: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON from outside
         """The response to one JSON-RPC request."""

@@ -1,6 +1,9 @@
 import json
+import socket
+import struct
 import threading
-from http.client import HTTPConnection
+import time
+from http.client import HTTPConnection, RemoteDisconnected
 
 import pytest
 
@@ -73,6 +76,38 @@ def test_wrong_arguments_are_an_error(chain):
 def test_request_is_answered_under_its_id(server):
     status, body = ask(server, json.dumps(ASKED), JSON)
     assert (status, json.loads(body)["id"]) == (200, 7)
+
+
+def test_client_that_hangs_up_leaves_no_traceback(server, capsys):
+    with socket.create_connection(("127.0.0.1", server.server_port)) as connection:
+        # Closed with a reset, while the request is read.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        headers = f"Host: 127.0.0.1:{server.server_port}\r\nContent-Type: application/json\r\nContent-Length: 99"
+        connection.sendall(f"POST / HTTP/1.1\r\n{headers}\r\n\r\n".encode())
+        time.sleep(0.1)
+    assert ask(server, json.dumps(ASKED), JSON)[0] == 200
+    assert capsys.readouterr().err == ""
+
+
+def test_client_that_hangs_up_before_its_answer_leaves_no_traceback(server, capsys, monkeypatch):
+    def hang_up(handler, document):
+        raise BrokenPipeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("zkinfer.contracts.devchain._Handler._reply", hang_up)
+        with pytest.raises(RemoteDisconnected):
+            ask(server, json.dumps(ASKED), JSON)
+    assert ask(server, json.dumps(ASKED), JSON)[0] == 200
+    assert capsys.readouterr().err == ""
+
+
+def test_defect_while_answering_is_shown(server, capsys, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("zkinfer.contracts.devchain._Handler._reply", lambda handler, document: 1 // 0)
+        with pytest.raises(RemoteDisconnected):
+            ask(server, json.dumps(ASKED), JSON)
+    assert ask(server, json.dumps(ASKED), JSON)[0] == 200
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_batch_of_requests_is_answered(server):
