@@ -23,6 +23,7 @@ from zkinfer.chain.errors import ListingError
 from zkinfer.chain.requests import layout_on_chain
 from zkinfer.circuits.build import rebuild
 from zkinfer.circuits.engines import engine_named
+from zkinfer.circuits.frontend import model_digest
 from zkinfer.contracts.deploy import STOPS
 from zkinfer.contracts.registry import EmergencyStop, Registry, route_of
 from zkinfer.verifier import Trusted
@@ -68,8 +69,8 @@ def rebuild_circuit(
     """Check (2): rebuild the circuit from the caller's ONNX file. The first time this takes as long as key generation.
 
     Raises:
-        ListingError: it is under insecure-dev, or of an experimental engine that is not named, or the rebuilt circuit
-            differs.
+        ListingError: it is under insecure-dev, or of an experimental engine that is not named, or of another ONNX
+            file, or the rebuilt circuit differs.
         UntrustedEngineError, UntrustedSetupError: see there.
         ZkinferError: it could not be rebuilt.
     """
@@ -86,13 +87,19 @@ def rebuild_circuit(
             f"{circuit.folder} is of {recipe.engine}, an experimental engine.",
             f"If you accept its proofs, say so: --accept-engine {kind}.",
         )
+    digest = str(model_digest(model))
+    if digest != identity.model:
+        raise ListingError(
+            f"{model} is not the ONNX file of {circuit.folder}: it is {digest}; the circuit names {identity.model}.",
+            "Give the ONNX file from which the circuit was compiled; its publisher has it.",
+        )
     setup = trusted.setup(recipe.setup, circuit.manifest.program.setup_size)
     rebuilt = rebuild(model, recipe, engine=engine, setup=setup, cache=trusted.cache)
     if rebuilt.identity != identity:
         raise ListingError(
             f"{model} under the recipe of {circuit.folder} gives the model {rebuilt.identity.model_id}; "
             f"the circuit says {identity.model_id}.",
-            "The circuit is of another ONNX file, or was altered.",
+            "The circuit was altered: get it from its publisher again.",
         )
     return rebuilt
 

@@ -151,6 +151,16 @@ def test_circuit_of_an_experimental_engine_is_refused_before_rebuilding(check, t
         rebuild_circuit(check.circuit, tmp_path / "model.onnx", Home(tmp_path), accept_engines=accepted)
 
 
+def test_other_onnx_file_is_named_before_rebuilding(monkeypatch, check, tmp_path):
+    monkeypatch.setattr(listings, "rebuild", None)
+    check.circuit.manifest.recipe.engine = "ashlar/0.1.0"
+    check.circuit.manifest.identity = Fake(model=f"sha256:{ONNX}")
+    (tmp_path / "other.onnx").write_bytes(b"onnx")
+    with pytest.raises(ListingError, match=rf"other\.onnx is not the ONNX file of canary.circuit: .*{ONNX}") as refused:
+        rebuild_circuit(check.circuit, tmp_path / "other.onnx", Home(tmp_path), accept_engines=("ashlar",))
+    assert "from which the circuit was compiled" in refused.value.cure
+
+
 class TestUnderAshlar:
     """A circuit of another engine, in a deployment for tests, as its vectors are under insecure-dev."""
 
