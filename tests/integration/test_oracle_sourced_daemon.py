@@ -10,13 +10,14 @@ from zkinfer.contracts.feed_formats import FeedPayload, Level
 from zkinfer.contracts.signers import unsafe_dev_account
 from zkinfer.contracts.transactions import Limits
 from zkinfer.oracle.alerts import Alerts
+from zkinfer.oracle.chains import ImpatientState
 from zkinfer.oracle.delivery import DeliveryLoop
 from zkinfer.oracle.errors import SourceError
 from zkinfer.oracle.feed import Delivered, Feed
 from zkinfer.oracle.hub_chain import HubChain
 from zkinfer.oracle.loop import FeedLoop
-from zkinfer.oracle.parts import SettledSource
 from zkinfer.oracle.proofs import ProofLoop
+from zkinfer.oracle.settled import SettledSource
 from zkinfer.oracle.states import DeliveryState
 from zkinfer.oracle.store import Store
 from zkinfer.oracle.store.rounds import RoundKey
@@ -34,7 +35,7 @@ def chain(scene):
 
 @pytest.fixture
 def feed(scene, chain):
-    model = replace(scene.model, source=SettledSource(scene.model.source, chain))
+    model = replace(scene.model, source=SettledSource(scene.model.source, chain, ImpatientState(chain, 10)))
     return Feed("vol", scene.feed.spec, None, model, None, "", Delivered.PROVEN, Fraction(0), ("base",))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 from zkinfer.contracts.errors import RpcError
 from zkinfer.oracle.feed import FAILURES
@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+LEAST_PATIENCE: Final = 1.0
+MOST_PATIENCE: Final = 10.0
+
+
+def patience(tick: int) -> float:
+    """Seconds that the thread of a feed waits for a node's answer, so that ticks of so many seconds are not missed."""
+    return min(max(tick / 4, LEAST_PATIENCE), MOST_PATIENCE)
 
 
 class HubRound(Protocol):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from zkinfer.contracts.errors import ChainError
 from zkinfer.oracle.adapter import Adapter
-from zkinfer.oracle.chains import ImpatientState
+from zkinfer.oracle.chains import MOST_PATIENCE, ImpatientState, patience
 from zkinfer.oracle.delivery import DeliveryLoop
 from zkinfer.oracle.errors import OracleError
 from zkinfer.oracle.feed import FAILURES
@@ -47,8 +47,6 @@ _ERROR_SECONDS: Final = 2.0
 _PRUNE_SECONDS: Final = 3600.0
 _GRACE_SECONDS: Final = 5.0
 _ONCE_POLL_SECONDS: Final = 0.2
-_LEAST_PATIENCE: Final = 1.0
-_MOST_PATIENCE: Final = 10.0
 
 
 class Daemon:
@@ -76,7 +74,7 @@ class Daemon:
     def require_feeds(self) -> None:
         """Return if the chains that answer have the feeds with their signers; raise FeedsFileError if one has not."""
         chains = self._parts.chains
-        states = {name: ImpatientState(chain, _MOST_PATIENCE) for name, chain in chains.items()}
+        states = {name: ImpatientState(chain, MOST_PATIENCE) for name, chain in chains.items()}
         for feed in self._parts.feeds:
             for name in feed.chains:
                 try:
@@ -250,5 +248,4 @@ class Daemon:
 
 def _impatient(feed: Feed, chains: Mapping[str, ChainAccess]) -> dict[str, ImpatientState]:
     """The chains for a thread that works for all of them."""
-    seconds = min(max(feed.spec.tick / 4, _LEAST_PATIENCE), _MOST_PATIENCE)
-    return {name: ImpatientState(chains[name], seconds) for name in feed.chains}
+    return {name: ImpatientState(chains[name], patience(feed.spec.tick)) for name in feed.chains}

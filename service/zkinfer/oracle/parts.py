@@ -13,12 +13,13 @@ from zkinfer.contracts.errors import SignerError
 from zkinfer.contracts.feed_formats import Level
 from zkinfer.contracts.signers import load_keystore
 from zkinfer.oracle.alerts import Alerts
-from zkinfer.oracle.errors import FeedsFileError, SourceError
+from zkinfer.oracle.chains import patience
+from zkinfer.oracle.errors import FeedsFileError
 from zkinfer.oracle.feed import Delivered, Feed
 from zkinfer.oracle.hub_chain import HubChain, open_chain
 from zkinfer.oracle.models import CircuitModel
 from zkinfer.oracle.peers import Peers
-from zkinfer.oracle.sources.aggregator import AggregatorSource, ChainAggregator
+from zkinfer.oracle.settled import SettledSource
 from zkinfer.oracle.specs import FeedFile, read_feed
 from zkinfer.oracle.status import WatchedFeed
 from zkinfer.oracle.store import Store
@@ -30,10 +31,9 @@ if TYPE_CHECKING:
     from eth_account.signers.local import LocalAccount
 
     from zkinfer.circuits.home import Home
+    from zkinfer.contracts.feed_formats import FeedSpec
     from zkinfer.oracle.configuration import FeedPart, FeedsFile
     from zkinfer.oracle.models import Source
-    from zkinfer.oracle.observations import Observation
-    from zkinfer.oracle.recipes import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def _feed(
     part.source.require_recipe(found.recipe)
     if (part.source.aggregator is None) != found.spec.signed:
         raise FeedsFileError(f"feed.{name} has another kind of source than its feed file says.", "Check source.")
-    source = _source(name, part, file, chains, found.spec.max_age)
+    source = _source(name, part, file, chains, found.spec)
     return Feed(
         name=name,
         spec=found.spec,
@@ -138,21 +138,7 @@ def _feed(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class SettledSource:
-    """A source on a chain that is read only once the chain has a block after the time: then nothing changes."""
-
-    source: AggregatorSource
-    chain: HubChain
-
-    def observe(self, recipe: Recipe, now: int) -> Observation:
-        """The series at a time; raises SourceError before there is such a block, and as `AggregatorSource.observe`."""
-        if self.chain.time() <= now:
-            raise SourceError(f"{self.chain.name} has no block after {now} yet.", "It is asked again.")
-        return self.source.observe(recipe, now)
-
-
-def _source(name: str, part: FeedPart, file: FeedsFile, chains: dict[str, HubChain], max_age: int) -> Source:
+def _source(name: str, part: FeedPart, file: FeedsFile, chains: dict[str, HubChain], spec: FeedSpec) -> Source:
     if part.source.aggregator is None:
         return part.source.open_document(file.folder)
     names = _chains(part, file)
@@ -160,9 +146,8 @@ def _source(name: str, part: FeedPart, file: FeedsFile, chains: dict[str, HubCha
         raise FeedsFileError(
             f"feed.{name} reads another feed, which differs between chains.", "Name its one chain in chains."
         )
-    chain = chains[names[0]]
-    aggregator = ChainAggregator(chain.reader, part.source.aggregator)
-    return SettledSource(AggregatorSource(aggregator, max_age), chain)
+    seconds = patience(spec.tick)
+    return SettledSource.of(part.source.aggregator, chains[names[0]], max_age=spec.max_age, seconds=seconds)
 
 
 def _signer(name: str, found: FeedFile, key: LocalAccount | None) -> LocalAccount | None:

@@ -99,7 +99,7 @@ def test_chain_with_other_signers_is_refused_at_the_start(parts, operator, monke
 def test_silent_chain_does_not_delay_the_start(parts, operator, monkeypatch):
     ending = threading.Event()
     monkeypatch.setattr(operator.chains[0], "require_feed", lambda feed, config_digest: ending.wait(30))
-    monkeypatch.setattr("zkinfer.oracle.daemon._MOST_PATIENCE", 0.1)
+    monkeypatch.setattr("zkinfer.oracle.daemon.MOST_PATIENCE", 0.1)
     began = time.monotonic()
     Daemon(parts).require_feeds()
     assert time.monotonic() - began < 10
