@@ -96,6 +96,16 @@ def test_feed_file_holds_the_chosen_signers(feed):
     assert (found.spec.owner, found.spec.description) == (OWNER, "WTI volatility")
 
 
+def test_answers_are_shown_in_decimals_and_told_as_integers(operator, feed, tmp_path):
+    options = ("init", *SOURCE, "--owner", OWNER, "--out")
+    shown = operator(*options, tmp_path / "shown.json").stdout
+    told = operator(*options, tmp_path / "told.json", "--json").document
+    assert f"0.{told['answer']}" in shown
+    assert (told["decimals"], told["publisher"]) == (8, OWNER)
+    assert re.search(r"^tolerance +0\.\d{8}$", shown, re.MULTILINE)
+    assert re.search(r"^max age +600 s$", shown, re.MULTILINE)
+
+
 def test_feed_file_is_not_overwritten(operator, feed):
     outcome = operator("init", *SOURCE, "--owner", OWNER, "--out", "vol.feed.json", status=1)
     assert "exists already" in outcome.sentence
@@ -180,6 +190,11 @@ def test_audit_names_the_tampered_file(operator, posted, tmp_path):
     assert f"{path} was changed" in failed["problem"]
 
 
+def test_audit_takes_files_from_several_places(operator, posted, tmp_path):
+    document = audited(operator, posted, "--sources", tmp_path, "--sources", operator.shell.folder / "sources")
+    assert (document["ok"], document["decimals"]) == (True, 8)
+
+
 def test_audit_of_a_missing_round_fails(operator, posted):
     assert audited(operator, posted, "--round", "1", status=1)["rounds"] == []
 
@@ -192,7 +207,8 @@ def test_audit_refuses_what_the_auditor_does_not_accept(operator, posted):
 def test_audit_of_another_model_fails(operator, posted, tmp_path):
     (tmp_path / "other.onnx").write_bytes(volatility.MODEL.read_bytes() + b"\0\0")
     changed = ("--model", tmp_path / "other.onnx", *AUDIT[2:])
-    operator("audit", "--feed", posted.report.feed_id, *changed, DEV_SETUP, status=1)
+    outcome = operator("audit", "--feed", posted.report.feed_id, *changed, DEV_SETUP, status=1)
+    assert "other.onnx is not the ONNX file of" in outcome.sentence
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +231,9 @@ def test_feed_from_another_feed_needs_no_signers(operator, prices):
         text = f'aggregator = "{address}"\nform = "return"\n'
         (operator.shell.folder / f"{name}.toml").write_text(text)
     source = ("--circuit", "vol.circuit", "--source", "chain.toml")
-    operator("init", *source, "--owner", OWNER, "--out", "chain.feed.json")
+    made = operator("init", *source, "--owner", OWNER, "--out", "chain.feed.json")
+    assert re.search(r"^max age +7200 s$", made.stdout, re.MULTILINE)
+    assert "how old the aggregator's last answer may be" in made.stderr
     assert "Give --source" in operator("create", "chain.feed.json", *PAYS, status=1).sentence
     assert (
         "source would be" in operator("create", "chain.feed.json", "--source", "other.toml", *PAYS, status=1).sentence

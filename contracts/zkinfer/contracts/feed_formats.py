@@ -141,6 +141,17 @@ class FeedSpec:
         """Whether signers give the inputs, and not a contract."""
         return self.source == ZERO_ADDRESS
 
+    def require_creatable(self, time: int) -> None:
+        """Return if a hub takes the feed at a time in Unix seconds; raise FeedFormatError if it would not.
+
+        A report says in 32 bits until when it can be posted.
+        """
+        if time + self.max_age >= 1 << 32:
+            raise FeedFormatError(
+                f"Reports with a maximum age of {self.max_age} s would end after 2106, which 32 bits cannot hold.",
+                "Choose a smaller maximum age.",
+            )
+
     def answer(self, outputs: tuple[int, ...]) -> int:
         """The answer that these outputs of the model give.
 
@@ -177,6 +188,13 @@ def to_decimals(value: int, scale: int, decimals: int) -> int:
     _require(0 <= scale <= _MAX_SCALE and 0 <= decimals <= _MAX_DECIMALS, "scale is at most 64, decimals at most 18")
     _require(abs(value) < _DECIMALS_LIMIT, "the magnitude of an output is below 2^127")
     return int(value * 10**decimals >> scale)
+
+
+def in_decimals(value: int, decimals: int) -> str:
+    """A feed's answer as people read it: 27583289 with 8 decimals is 0.27583289. Exact, and without an exponent."""
+    sign, digits = "-" * (value < 0), str(abs(value)).rjust(decimals + 1, "0")
+    place = len(digits) - decimals
+    return f"{sign}{digits[:place]}.{digits[place:]}" if decimals else f"{sign}{digits}"
 
 
 def request_id(feed: str, number: int, observed_at: int, source_digest: str) -> str:

@@ -69,9 +69,13 @@ class FeedHub:
 
         The signers of a feed that exists are left as they are: see `choose`.
 
-        Raises RevertedError if the hub refuses it, for example because the account is not the owner.
+        Raises:
+            FeedFormatError: its maximum age ends too late for the report's 32 bits.
+            RevertedError: the hub refuses it, for example because the account is not the owner.
         """
         feed = feed_id(spec)
+        if not self.exists(feed):
+            spec.require_creatable(self._chain.time())
         self._chain.ensure(
             lambda: self.exists(feed),
             lambda: self._write("create", spec.fields, hex_to_bytes(config_digest)),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.routing import Route
 
 from zkinfer.circuits.errors import ZkinferError
-from zkinfer.contracts.feed_formats import FeedPayload, Level
+from zkinfer.contracts.feed_formats import FeedPayload, Level, in_decimals
 from zkinfer.contracts.rpc import is_loopback
 from zkinfer.oracle.errors import NoReportError, UnknownFeedError
 from zkinfer.oracle.states import RoundState
@@ -43,7 +42,6 @@ MAX_PENDING: Final = 64
 _POLL_SECONDS: Final = 0.25
 _CALL_SECONDS: Final = 10.0
 _ATTEMPTS: Final = 3
-_EXACT: Final = Context(prec=80)
 
 
 class _Data(BaseModel):
@@ -189,7 +187,7 @@ class Adapter:
 
 def result_document(job_id: str | None, feed: Feed, stored: StoredRound) -> dict[str, Any]:
     """The answer to a job. `result` is the answer in decimals as text, so that no parser rounds it."""
-    text = format(_EXACT.scaleb(Decimal(stored.answer), -feed.spec.decimals), "f")
+    text = in_decimals(stored.answer, feed.spec.decimals)
     level = FeedPayload.decode(stored.payload or b"").level
     data = {
         "result": text,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from zkinfer.oracle.sources.settings import SourceSettings
 
 _TOLERANCE = "0.005"
+_LEAST_MAX_AGE = 600
 _ON_CHAIN = ("0." + 37 * "0" + "1", "1" + 39 * "0")
 """Beyond every answer that the contract AggregatorSource takes: it has 38 decimals at most, and is below 2^127."""
 
@@ -61,6 +62,15 @@ class Terms:
     tick: int = 60
     heartbeat: int = 3600
     max_age: int = 600
+
+
+def proposed_max_age(tick: int, heartbeat: int, *, sourced: bool) -> int:
+    """The maximum age of reports in seconds: ten ticks, and at least ten minutes, since a chain can be slow.
+
+    If a contract gives the inputs, it is also how old the last answer of the other feed may be. That one may answer as
+    rarely as once in a heartbeat, and late.
+    """
+    return max(10 * tick, _LEAST_MAX_AGE, 2 * heartbeat if sourced else 0)
 
 
 def propose_recipe(circuit: Circuit, settings: SourceSettings, numbers: Sequence[str]) -> Recipe:

@@ -71,9 +71,30 @@ class PublishedUrl:
         return _unchanged(data, digest, name)
 
 
-def published_at(place: str) -> PublishedFolder | PublishedUrl:
-    """The published files in a folder or below a URL."""
-    return PublishedUrl(place) if place.startswith(("https://", "http://")) else PublishedFolder(Path(place))
+@dataclass(frozen=True, slots=True)
+class PublishedPlaces:
+    """One place or several, each of which may have some of the files."""
+
+    places: tuple[Published, ...]
+
+    def read(self, digest: str) -> bytes:
+        """The file with this name, from the first place that has it unchanged; raises SourceError if none has it."""
+        refusals = []
+        for place in self.places:
+            try:
+                return place.read(digest)
+            except SourceError as err:
+                refusals.append(err)
+        raise SourceError(" ".join(one.cause for one in refusals), refusals[-1].cure)
+
+
+def published_at(first: str, *more: str) -> Published:
+    """The published files in folders or below URLs: the first place that has a file gives it."""
+    return PublishedPlaces(tuple(_place(one) for one in (first, *more))) if more else _place(first)
+
+
+def _place(text: str) -> PublishedFolder | PublishedUrl:
+    return PublishedUrl(text) if text.startswith(("https://", "http://")) else PublishedFolder(Path(text))
 
 
 def _unchanged(data: bytes, digest: str, name: str) -> bytes:

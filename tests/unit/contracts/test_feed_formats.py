@@ -17,6 +17,7 @@ from zkinfer.contracts.feed_formats import (
     RoundContext,
     Signature,
     feed_id,
+    in_decimals,
     proof_context,
     request_id,
     round_of,
@@ -286,3 +287,24 @@ def test_context_of_another_source_or_input_is_another():
 def test_round_out_of_range_is_refused(number):
     with pytest.raises(FeedFormatError, match="40 bits"):
         RoundContext.about(word(1), number, word(3), b"")
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "text"),
+    [
+        (27583289, 8, "0.27583289"),
+        (-5, 2, "-0.05"),
+        (0, 3, "0.000"),
+        (12345, 0, "12345"),
+        (-(2**191), 18, "-3138550867693340381917894711603833208051.177722232017256448"),
+    ],
+)
+def test_answer_in_decimals_is_exact(value, decimals, text):
+    assert in_decimals(value, decimals) == text
+
+
+def test_feed_whose_reports_would_end_after_32_bits_is_not_creatable():
+    found = replace(SPECS[0], max_age=2**31)
+    found.require_creatable(2**31 - 1)
+    with pytest.raises(FeedFormatError, match="32 bits cannot hold"):
+        found.require_creatable(2**31)

@@ -5,8 +5,9 @@ from tests.unit.contracts.deployed import deployed_chain
 from tests.vectors.make_feed_proofs import LIE, THRESHOLD, Maker, feed, reference, registration
 from tests.vectors.make_feeds import config
 
+from zkinfer.contracts.abi import hex_to_bytes
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.errors import FeedContradictedError, RevertedError
+from zkinfer.contracts.errors import FeedContradictedError, FeedFormatError, RevertedError
 from zkinfer.contracts.feed_formats import NO_CONFIG, Level, feed_id, proof_context
 from zkinfer.contracts.feed_parts import face_of
 from zkinfer.contracts.feeds import FeedHub, FeedRound, FeedState, deploy_face
@@ -194,6 +195,16 @@ def test_stranger_does_not_choose(chain, hub, feed_of):
     stranger = FeedHub(Chain(chain._web3, unsafe_dev_account(1, chain.id)), hub.address)
     with pytest.raises(RevertedError, match="NotFeedOwner"):
         stranger.choose(feed_of, other.digest)
+
+
+def test_limit_of_the_maximum_age_is_the_hubs(chain, hub, spec):
+    widest = 2**32 - 1 - chain.time()
+    with pytest.raises(FeedFormatError, match="32 bits"):
+        hub.create(replace(spec, max_age=widest + 1), SIGNERS.digest)
+    with pytest.raises(RevertedError, match=r"ImpossibleSpec\(field = maxAge\)"):
+        hub._write("create", replace(spec, max_age=widest + 1).fields, hex_to_bytes(SIGNERS.digest))
+    with pytest.raises(RevertedError, match="UnknownConfig"):  # that is checked after the age
+        hub._write("create", replace(spec, max_age=widest - 60).fields, b"\7" * 32)
 
 
 def test_unknown_feed_is_refused(hub):

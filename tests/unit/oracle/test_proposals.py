@@ -5,7 +5,7 @@ from tests.unit.oracle import volatility
 from tests.vectors.make_feeds import word
 
 from zkinfer.oracle.errors import RecipeError, SourceError
-from zkinfer.oracle.proposals import Terms, propose_feed, propose_recipe
+from zkinfer.oracle.proposals import Terms, propose_feed, propose_recipe, proposed_max_age
 from zkinfer.oracle.sources.settings import SourceSettings
 
 pytestmark = pytest.mark.slow
@@ -23,6 +23,20 @@ def settings(**changes):
 
 def closes():
     return [str(one) for one in volatility.closes()]
+
+
+@pytest.mark.parametrize(
+    ("tick", "heartbeat", "sourced", "age"),
+    [
+        (60, 3600, False, 600),
+        (1, 60, False, 600),
+        (3600, 86400, False, 36000),
+        (60, 3600, True, 7200),
+        (60, 60, True, 600),
+    ],
+)
+def test_maximum_age_follows_from_tick_and_heartbeat(tick, heartbeat, sourced, age):
+    assert proposed_max_age(tick, heartbeat, sourced=sourced) == age
 
 
 def test_recipe_fits_the_circuit(circuit):

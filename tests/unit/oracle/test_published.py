@@ -62,6 +62,20 @@ def test_changed_file_on_a_server_is_refused(monkeypatch):
         PublishedUrl("https://op.example").read(digest_of(DATA))
 
 
+def test_file_is_taken_from_the_place_that_has_it_unchanged(tmp_path):
+    PublishedFolder(tmp_path / "changed").write(DATA).write_bytes(b"{}")
+    PublishedFolder(tmp_path / "good").write(DATA)
+    places = [str(tmp_path / name) for name in ("none", "changed", "good")]
+    assert published_at(*places).read(digest_of(DATA)) == DATA
+
+
+def test_file_that_no_place_has_names_all_of_them(tmp_path):
+    PublishedFolder(tmp_path / "changed").write(DATA).write_bytes(b"{}")
+    places = [str(tmp_path / name) for name in ("none", "changed")]
+    with pytest.raises(SourceError, match=r"none.* cannot be read.*changed.* was changed"):
+        published_at(*places).read(digest_of(DATA))
+
+
 @pytest.mark.parametrize(
     ("place", "kind"), [("sources", PublishedFolder), ("https://a/", PublishedUrl), ("http://a/", PublishedUrl)]
 )

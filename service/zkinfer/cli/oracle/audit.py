@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,9 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zkinfer.cli.chain.options import Connection, expand_options, open_chain, open_deployment, parse_word
-from zkinfer.cli.console import REFUSED, exit_on_error, plain, print_json, print_result, print_table, say
+from zkinfer.cli.console import (
+    REFUSED,
+    exit_on_error,
+    plain,
+    print_detailed,
+    print_json,
+    print_result,
+    print_table,
+    say,
+)
 from zkinfer.cli.options import AcceptDevSetup, AcceptEngine, AsJson
-from zkinfer.cli.oracle.options import hub_of, require_oracle
+from zkinfer.cli.oracle.options import hub_of, require_oracle, utc
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -50,9 +58,13 @@ def audit_command(
     circuit: Annotated[Path, typer.Option(help="The feed's circuit, as published; a folder.", show_default=False)],
     connection: Connection,
     sources: Annotated[
-        str,
-        typer.Option(metavar="DIR|URL", help="The published files: a folder, or the URL of a report server."),
-    ] = "sources",
+        list[str] | None,
+        typer.Option(
+            metavar="DIR|URL",
+            help="The published files: a folder, or the URL of a report server; repeatable.",
+            show_default="sources",
+        ),
+    ] = None,
     number: Annotated[int | None, typer.Option("--round", min=0, help="Audit this round.", show_default=False)] = None,
     last: Annotated[int, typer.Option(min=1, max=100_000, help="Audit so many of the newest reports.")] = 100,
     unsafe_accept_dev_setup: AcceptDevSetup = False,
@@ -74,12 +86,13 @@ def audit_command(
         deployed = open_deployment(open_chain(connection), connection)
         spec, opened = _spec(deployed, feed), Circuit.open(circuit)
         _require_listing(deployed, spec, opened, model, dev=unsafe_accept_dev_setup, engines=accept_engine or ())
-        auditor = _auditor(deployed, spec, opened, sources)
+        auditor = _auditor(deployed, spec, opened, sources or ["sources"])
         verdicts = list(_verdicts(deployed, feed, auditor, number, last))
-        _show(verdicts)
+        _show(verdicts, spec.decimals)
         failed = sum(not one.holds for one in verdicts)
         if as_json:
-            print_json({"ok": not failed, "feed": feed, "rounds": [one.document for one in verdicts]})
+            rounds = [one.document for one in verdicts]
+            print_json({"ok": not failed, "feed": feed, "decimals": spec.decimals, "rounds": rounds})
     if failed or not verdicts:
         raise typer.Exit(REFUSED)
 
@@ -111,10 +124,10 @@ def _require_listing(
         unsafe_accept_dev_setup=dev,
         accept_engines=engines,
     )
-    print_result(f"[green]✓[/] the listing is of this model: {plain(spec.listing)}")
+    print_detailed("[green]✓[/] the listing is of this model", spec.listing)
 
 
-def _auditor(deployed: Deployed, spec: FeedSpec, circuit: Circuit, sources: str) -> Auditor:
+def _auditor(deployed: Deployed, spec: FeedSpec, circuit: Circuit, sources: list[str]) -> Auditor:
     from zkinfer.circuits.engines import engine_named
     from zkinfer.circuits.home import Home
     from zkinfer.oracle.answers import require_fit
@@ -122,7 +135,7 @@ def _auditor(deployed: Deployed, spec: FeedSpec, circuit: Circuit, sources: str)
     from zkinfer.oracle.onchain import chain_observation
     from zkinfer.oracle.published import published_at
 
-    published, manifest, chain = published_at(sources), circuit.manifest, deployed.chain
+    published, manifest, chain = published_at(*sources), circuit.manifest, deployed.chain
     recipe = recipe_of(spec, published)
     require_fit(circuit, spec, recipe)
     setups = Home.from_environment().setups
@@ -147,8 +160,10 @@ def _verdicts(deployed: Deployed, feed: str, auditor: Auditor, number: int | Non
         yield auditor.audit(one, posted_payload(deployed.chain, hub, one))
 
 
-def _show(verdicts: list[RoundVerdict]) -> None:
+def _show(verdicts: list[RoundVerdict], decimals: int) -> None:
     from rich.table import Table
+
+    from zkinfer.contracts.feed_formats import in_decimals
 
     if not verdicts:
         say("[bold red]error:[/] The feed has no such reports on this chain.")
@@ -156,12 +171,12 @@ def _show(verdicts: list[RoundVerdict]) -> None:
         return
     table = Table("round", "observed", "level", "reported", "derived", "signatures", "proof", "verdict", box=None)
     for one in verdicts:
-        when = f"{datetime.fromtimestamp(one.reported.observed_at, UTC):%Y-%m-%d %H:%M:%SZ}"
-        derived = "" if one.answer is None else one.answer
+        when, reported = utc(one.reported.observed_at), in_decimals(one.reported.answer, decimals)
+        derived = "" if one.answer is None else in_decimals(one.answer, decimals)
         signed = "not in the transaction" if one.signatures is None else one.signatures
         verdict = "[green]holds[/]" if one.holds else f"[bold red]does not hold[/]: {plain(one.problem)}"
         level = one.reported.level.name.lower()
-        cells = (one.reported.round, when, level, one.reported.answer, derived, signed, one.proof)
+        cells = (one.reported.round, when, level, reported, derived, signed, one.proof)
         table.add_row(*map(str, cells), verdict)
     print_table(table)
     held = sum(one.holds for one in verdicts)

@@ -17,7 +17,7 @@ from zkinfer.cli.chain.options import (
     show_sent,
     transactions_report,
 )
-from zkinfer.cli.console import exit_on_error, print_facts, print_json, print_result, say
+from zkinfer.cli.console import exit_on_error, print_detailed, print_facts, print_json, say
 from zkinfer.cli.options import AsJson
 from zkinfer.cli.oracle.options import FeedArgument, SourceOption, hub_of, require_oracle
 
@@ -75,7 +75,7 @@ def create_command(
         chain = deployed.chain
         if chain.sends:
             write_feed(feed, found)
-            print_result(f"[green]✓[/] feed {found.id} on chain {chain.id}")
+            print_detailed(f"[green]✓[/] feed {found.id}", f"on chain {chain.id}")
         hub = hub_of(deployed).address
         print_facts({"hub": hub, **{f"{name} face": one for name, one in faces.items()}})
         (show_sent if chain.sends else show_dry_run)(chain)

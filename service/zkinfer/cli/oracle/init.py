@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zkinfer.cli.chain.options import VerifierName, parse_address, selector_bytes
-from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result, say
+from zkinfer.cli.console import exit_on_error, plain, print_detailed, print_facts, print_json, say
 from zkinfer.cli.options import AsJson, parse_period
 from zkinfer.cli.oracle.options import require_oracle
 
@@ -69,7 +70,13 @@ Most = Annotated[int | None, _answer("The largest answer")]
 Tolerance = Annotated[int | None, _answer("The largest difference of a proven answer from the signed one")]
 Tick = Annotated[int, _period("Length of a round.", "1m")]
 Heartbeat = Annotated[int, _period("Time after which there is a round even if the answer did not move.", "1h")]
-MaxAge = Annotated[int, _period("Age at which a report cannot be posted any more.", "10m")]
+MaxAge = Annotated[
+    int | None,
+    _period(
+        "Age at which a report cannot be posted any more; also the most that an aggregator's last answer may have.",
+        "ten ticks, at least 10m; with an aggregator, at least two heartbeats",
+    ),
+]
 
 
 def init_command(
@@ -87,7 +94,7 @@ def init_command(
     tolerance: Tolerance = None,
     tick: Tick = 60,
     heartbeat: Heartbeat = 3600,
-    max_age: MaxAge = 600,
+    max_age: MaxAge = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a feed for a circuit and a source, and propose its bounds and its tolerance.
@@ -102,12 +109,12 @@ def init_command(
         require_oracle()
         from zkinfer.circuits.manifest import Circuit
         from zkinfer.circuits.storage import refuse_existing
-        from zkinfer.oracle.proposals import Terms
+        from zkinfer.oracle.proposals import Terms, proposed_max_age
         from zkinfer.oracle.sources.settings import SourceSettings
         from zkinfer.oracle.specs import write_feed
 
         refuse_existing(out)
-        opened = Circuit.open(circuit)
+        opened, settings = Circuit.open(circuit), SourceSettings.from_toml(source)
         terms = Terms(
             listing=_listing(opened, publisher or owner, selector),
             owner=owner,
@@ -119,13 +126,16 @@ def init_command(
             tolerance=tolerance,
             tick=tick,
             heartbeat=heartbeat,
-            max_age=max_age,
+            max_age=max_age or proposed_max_age(tick, heartbeat, sourced=settings.aggregator is not None),
         )
-        feed, answer = _proposed(opened, SourceSettings.from_toml(source), source.parent, terms)
+        feed, answer = _proposed(opened, settings, source.parent, terms)
+        feed.spec.require_creatable(int(time.time()))
         write_feed(out, feed)
-        _show(feed, answer, out)
+        facts = {"publisher": publisher or owner} | _facts(feed)
+        _show(feed, answer, facts, out)
         if as_json:
-            print_json({"ok": True, "feed": feed.id, "file": str(out), "answer": answer} | _facts(feed))
+            shown = None if answer is None else str(answer)
+            print_json({"ok": True, "feed": feed.id, "file": str(out), "answer": shown} | facts)
 
 
 def _listing(circuit: Circuit, publisher: str, selector: str | None) -> str:
@@ -135,9 +145,8 @@ def _listing(circuit: Circuit, publisher: str, selector: str | None) -> str:
     return listing_of(registration_of(circuit, selector=selector_bytes(selector)), publisher)
 
 
-def _proposed(circuit: Circuit, settings: SourceSettings, folder: Path, terms: Terms) -> tuple[FeedFile, str | None]:
+def _proposed(circuit: Circuit, settings: SourceSettings, folder: Path, terms: Terms) -> tuple[FeedFile, int | None]:
     """The feed, and its answer to what the source holds now; None for a source on a chain, which is not asked."""
-    import time
     from dataclasses import replace
 
     from zkinfer.circuits.engines import engine_named
@@ -154,7 +163,7 @@ def _proposed(circuit: Circuit, settings: SourceSettings, folder: Path, terms: T
     feed = propose_feed(circuit, recipe, terms)
     observation = opened.observe(recipe, int(time.time()))
     engine = engine_named(circuit.manifest.recipe.engine)
-    return feed, str(answer_of(circuit, engine, feed.spec, observation.inputs).value)
+    return feed, answer_of(circuit, engine, feed.spec, observation.inputs).value
 
 
 def _facts(feed: FeedFile) -> dict[str, object]:
@@ -174,10 +183,18 @@ def _facts(feed: FeedFile) -> dict[str, object]:
     }
 
 
-def _show(feed: FeedFile, answer: str | None, out: Path) -> None:
+def _show(feed: FeedFile, answer: int | None, facts: dict[str, object], out: Path) -> None:
     from zkinfer.cli.console import spelled_out
+    from zkinfer.contracts.feed_formats import in_decimals
 
-    print_result(f"[green]✓[/] {plain(out)}: feed {feed.id}")
-    now = {} if answer is None else {"answer now": answer}
-    print_facts(now | spelled_out(_facts(feed)))
-    say("  [dim]all of this is in the feed's id; next: zkinfer oracle create[/]")
+    spec = feed.spec
+    print_detailed(f"[green]✓[/] {plain(out)}", f"feed {feed.id}")
+    now = {} if answer is None else {"answer now": in_decimals(answer, spec.decimals)}
+    answers = {name: in_decimals(getattr(spec, name), spec.decimals) for name in ("least", "most", "tolerance")}
+    periods = {"tick": f"{spec.tick} s", "heartbeat": f"{spec.heartbeat} s", "maxAge": f"{spec.max_age} s"}
+    print_facts(now | spelled_out(facts | answers | periods))
+    if not spec.signed:
+        say("  [dim]max age is also how old the aggregator's last answer may be; if it answers[/]")
+        say("  [dim]more rarely, its rounds are refused: give --max-age[/]")
+    say("  [dim]all of this is in the feed's id. Next: zkinfer oracle create, which the owner sends,[/]")
+    say("  [dim]once the publisher has registered the circuit; if another did, give --publisher[/]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,6 +29,11 @@ def require_oracle() -> None:
         import httpx2  # noqa: F401 - the others belong to extras that it includes
 
         from zkinfer.contracts import rpc  # noqa: F401
+
+
+def utc(time: int) -> str:
+    """A time in Unix seconds as people read it."""
+    return f"{datetime.fromtimestamp(time, UTC):%Y-%m-%d %H:%M:%SZ}"
 
 
 def hub_of(deployed: Deployed) -> FeedHub:

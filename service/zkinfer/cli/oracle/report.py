@@ -22,6 +22,7 @@ from zkinfer.cli.chain.options import (
 from zkinfer.cli.console import (
     exit_on_error,
     plain,
+    print_detailed,
     print_facts,
     print_json,
     print_result,
@@ -29,7 +30,7 @@ from zkinfer.cli.console import (
     spelled_out,
 )
 from zkinfer.cli.options import AsJson, PassphraseFile, parse_moment, read_passphrase
-from zkinfer.cli.oracle.options import FeedArgument, SourceOption, hub_of, require_oracle
+from zkinfer.cli.oracle.options import FeedArgument, SourceOption, hub_of, require_oracle, utc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -131,7 +132,7 @@ def report_command(
         write_atomically(out, payload.encode())
         _show(found, payload, out)
         if as_json:
-            print_json({"ok": True, "report": str(out), **_document(payload)})
+            print_json({"ok": True, "report": str(out), **_document(payload), "decimals": found.spec.decimals})
 
 
 def _round_of(feed: FeedFile, number: int | None, at: datetime | None) -> int | None:
@@ -211,10 +212,18 @@ def _document(payload: FeedPayload) -> dict[str, Any]:
 
 
 def _show(feed: FeedFile, payload: FeedPayload, out: Path) -> None:
+    from zkinfer.contracts.feed_formats import in_decimals
+
     needed = 0 if feed.config is None else feed.config.threshold
     print_result(f"[green]✓[/] {plain(out)}, {out.stat().st_size:,} bytes")
     signatures = f"{len(payload.signatures)} of the {needed} that the feed needs"
-    print_facts(spelled_out(_document(payload)) | {"signatures": signatures})
+    shown = _document(payload) | {
+        "observedAt": utc(payload.report.observed_at),
+        "expiresAt": utc(payload.report.expires_at),
+        "answer": in_decimals(payload.report.answer, feed.spec.decimals),
+        "signatures": signatures,
+    }
+    print_facts(spelled_out(shown))
 
 
 @expand_options
@@ -242,10 +251,12 @@ def post_command(
         hub = hub_of(deployed)
         posted: list[dict[str, Any]] = []
         for payload in payloads:
+            decimals = hub.spec_of(payload.report.feed_id).decimals
             receipt = post(hub, deployed.chain, payload)
-            posted.append({**_document(payload), "before": receipt is None and deployed.chain.sends})
+            before = receipt is None and deployed.chain.sends
+            posted.append({**_document(payload), "decimals": decimals, "before": before})
             if deployed.chain.sends:
-                print_result(_posted(posted[-1]))
+                _show_posted(posted[-1])
         if deployed.chain.sends:
             show_sent(deployed.chain)
         else:
@@ -254,6 +265,8 @@ def post_command(
             print_json({"ok": True, "reports": posted, **transactions_report(deployed.chain)})
 
 
-def _posted(one: dict[str, Any]) -> str:
-    remark = " before" if one["before"] else ""
-    return f"[green]✓[/] round {one['round']} {one['level']}{remark}, answer {one['answer']} of feed {one['feed']}"
+def _show_posted(one: dict[str, Any]) -> None:
+    from zkinfer.contracts.feed_formats import in_decimals
+
+    remark, answer = " before" if one["before"] else "", in_decimals(int(one["answer"]), one["decimals"])
+    print_detailed(f"[green]✓[/] round {one['round']} {one['level']}{remark}, answer {answer}", f"feed {one['feed']}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,6 +21,7 @@ from zkinfer.cli.console import (
     say,
 )
 from zkinfer.cli.options import AsJson
+from zkinfer.cli.oracle.options import utc
 from zkinfer.cli.oracle.run import ConfigOption
 
 if TYPE_CHECKING:
@@ -110,14 +110,14 @@ def _show_daemon(one: FeedStatus) -> None:
     """Say if no daemon works on a feed: it stays fresh until its heartbeat has passed."""
     if one.has_daemon:
         return
-    since = "none has run here" if one.looked_at is None else f"the last looked at {_utc(one.looked_at)}"
+    since = "none has run here" if one.looked_at is None else f"the last looked at {utc(one.looked_at)}"
     print_result(f"  [yellow]no daemon makes {plain(one.feed)} now[/]; {since}")
 
 
 def _show_missing(one: FeedStatus) -> None:
     """Every gap and undelivered round, each with its reason."""
     for gap in one.gaps:
-        began, ended = map(_utc, one.span(gap))
+        began, ended = map(utc, one.span(gap))
         about = f"{plain(one.feed)} {gap.first}-{gap.last}"
         detail = f" {plain(gap.detail)}" if gap.detail else ""
         print_result(f"  {about}: {gap.reason}.{detail} From {began} to {ended}.")
@@ -138,11 +138,7 @@ def _state(one: FeedStatus) -> str:
 
 def _gap(one: FeedStatus, gap: Gap) -> str:
     last = "" if gap.last == gap.first else f"-{gap.last}"
-    return f"{gap.first}{last}: {gap.reason}, until {_utc(one.span(gap)[1])}"
-
-
-def _utc(time_: int) -> str:
-    return f"{datetime.fromtimestamp(time_, UTC):%Y-%m-%d %H:%M:%SZ}"
+    return f"{gap.first}{last}: {gap.reason}, until {utc(one.span(gap)[1])}"
 
 
 def _ether(wei: int) -> str:
