@@ -1,8 +1,8 @@
 """Chainlink's external adapter: `POST /` answers a job with a feed's report.
 
 With `responseURL`, a new round is asked for, the answer is that the job is pending, and the report follows by PATCH
-once it is there at the feed's highest level. Such a URL makes this server send a request, so only hosts that the
-operator lists are called, and redirects are not followed.
+once it is there at the feed's highest level. A node asks once and waits, so jobs are kept over a restart. Such a URL
+makes this server send a request, so only hosts that the operator lists are called, and redirects are not followed.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from zkinfer.contracts.feed_formats import FeedPayload, Level, in_decimals
 from zkinfer.contracts.rpc import is_loopback
 from zkinfer.oracle.errors import NoReportError, UnknownFeedError
 from zkinfer.oracle.states import RoundState
+from zkinfer.oracle.store.jobs import PendingJob
 from zkinfer.oracle.web import answer, read_json, status_of
 from zkinfer.service.errors import BadFieldError
 from zkinfer.service.logs import log
@@ -101,26 +102,55 @@ class Adapter:
             if loop is None:
                 raise UnknownFeedError(f"There is no feed {job.data.feed!r} here.", "Give a feed's name or id.")
             if job.response_url is not None:
-                return self._promise(job_id, loop, job.response_url)
+                return await self._promise(job_id, loop, job.response_url)
             return answer(result_document(job_id, loop.feed, await self._newest(loop.feed)))
         except ZkinferError as err:
             status = status_of(err)
             return answer(_error_document(job_id, status, str(err)), status)
 
+    async def resume(self) -> None:
+        """Go on with the jobs that were pending when the daemon ended; raises StoreError.
+
+        Those of feeds and hosts that are not in the configuration any more are given up.
+        """
+        for job in await asyncio.to_thread(self._store.jobs.pending):
+            loop = self._loops.get(job.feed)
+            if loop is None or not self._is_allowed(job.url):
+                log.warning("a job was given up", feed=job.feed, host=urlsplit(job.url).hostname)
+                await asyncio.to_thread(self._store.jobs.end, job)
+                continue
+            self._begin(job, loop)
+
     async def stop(self) -> None:
-        """Give up pending jobs; their nodes give them up after their own time limit."""
+        """Leave pending jobs to the next start."""
         for task in self._pending:
             task.cancel()
         await asyncio.gather(*self._pending, return_exceptions=True)
 
-    def _promise(self, job_id: str | None, loop: FeedLoop, url: str) -> Response:
+    async def _promise(self, job_id: str | None, loop: FeedLoop, url: str) -> Response:
         self._require_allowed(url)
-        if len(self._pending) >= MAX_PENDING:
+        feed = loop.feed
+        before = await asyncio.to_thread(self._store.rounds.newest, feed.id)
+        after = -1 if before is None else before.key.number
+        ends_at = int(self._clock()) + 3 * feed.spec.tick + feed.spec.heartbeat
+        job = PendingJob.make(job_id, feed.id, url, after, ends_at)
+        if not await asyncio.to_thread(self._store.jobs.add, job, MAX_PENDING):
             return answer(_error_document(job_id, 429, "Too many jobs are pending. Try again later."), 429)
-        task = asyncio.create_task(self._call_back(job_id, loop, url))
+        self._begin(job, loop)
+        return answer({"jobRunID": job_id, "pending": True}, headers={"x-chainlink-pending": "true"})
+
+    def _begin(self, job: PendingJob, loop: FeedLoop) -> None:
+        loop.ask()
+        task = asyncio.create_task(self._call_back(job, loop.feed))
         self._pending.add(task)
         task.add_done_callback(self._pending.discard)
-        return answer({"jobRunID": job_id, "pending": True}, headers={"x-chainlink-pending": "true"})
+
+    def _is_allowed(self, url: str) -> bool:
+        try:
+            self._require_allowed(url)
+        except BadFieldError:
+            return False
+        return True
 
     def _require_allowed(self, url: str) -> None:
         try:
@@ -145,27 +175,26 @@ class Adapter:
             raise NoReportError(f"The feed {feed.name} has no fresh report.", "See zkinfer oracle status")
         return found
 
-    async def _call_back(self, job_id: str | None, loop: FeedLoop, url: str) -> None:
-        """Wait for a new round, and send it, or why there is none."""
-        feed = loop.feed
-        before = await asyncio.to_thread(self._store.rounds.newest, feed.id)
-        loop.ask()
+    async def _call_back(self, job: PendingJob, feed: Feed) -> None:
+        """Wait for a new round, and send it, or why there is none; only then the job is forgotten."""
         try:
-            found = await self._next(feed, -1 if before is None else before.key.number)
+            found = await self._next(job, feed)
         except NoReportError as err:
-            await self._send(url, {"jobRunID": job_id, "error": str(err)})
-            return
-        document = result_document(job_id, feed, found)
-        await self._send(url, {**document, "value": document["data"]})
+            await self._send(job.url, {"jobRunID": job.job_id, "error": str(err)})
+        else:
+            document = result_document(job.job_id, feed, found)
+            await self._send(job.url, {**document, "value": document["data"]})
+        await asyncio.to_thread(self._store.jobs.end, job)
 
-    async def _next(self, feed: Feed, before: int) -> StoredRound:
-        """The next round at the feed's highest level; raises NoReportError after three ticks and a heartbeat."""
+    async def _next(self, job: PendingJob, feed: Feed) -> StoredRound:
+        """The next round at the feed's highest level; raises NoReportError if the job ends before."""
         state = RoundState.PROVEN if feed.highest == Level.PROVEN else RoundState.SIGNED
-        end = self._clock() + 3 * feed.spec.tick + feed.spec.heartbeat
-        while self._clock() < end:
+        while True:
             found = await asyncio.to_thread(self._store.rounds.newest, feed.id, state)
-            if found is not None and found.key.number > before:
+            if found is not None and found.key.number > job.after:
                 return found
+            if self._clock() >= job.ends_at:
+                break
             await asyncio.sleep(_POLL_SECONDS)
         raise NoReportError(f"The feed {feed.name} made no new report in time.", "See zkinfer oracle status")
 

@@ -114,6 +114,7 @@ class Daemon:
                 ReloadingContext(tls) if tls.certificate else None,
             ) as address:
                 self._start_threads(loop)
+                await adapter.resume()
                 started(address)
                 await self._ending.wait()
                 log.info("stopping")
@@ -168,13 +169,14 @@ class Daemon:
 
     def _application(self, adapter: Adapter) -> ASGIApp:
         parts, address = self._parts, self._parts.file.server.address
-        metrics = OracleMetrics(parts.feeds, parts.store, self._deliveries, parts.alerts)
-        wanted = parts.file.server.metrics
         feeds = {feed.id: feed for feed in parts.feeds}
+        voter = Voter(feeds, parts.store, alerts=parts.alerts, closed=self._closed)
+        metrics = OracleMetrics(parts.feeds, parts.store, self._deliveries, parts.alerts, spreads=voter.spreads)
+        wanted = parts.file.server.metrics
         return application(
             streams=StreamsApi(feeds, parts.store),
             adapter=adapter,
-            voter=Voter(feeds, parts.store, alerts=parts.alerts, closed=self._closed),
+            voter=voter,
             store=parts.store,
             documents=parts.documents,
             registry=metrics.registry if wanted or (wanted is None and address.is_local) else None,

@@ -11,7 +11,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from zkinfer.oracle.states import DeliveryState, RoundState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from fractions import Fraction
 
     from prometheus_client import Metric
 
@@ -30,6 +31,7 @@ class OracleMetrics:
         deliveries: one for each chain.
         alerts: to the operator.
         clock: Unix seconds.
+        spreads: of answers, by feed; see `Voter`.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class OracleMetrics:
         deliveries: Sequence[DeliveryLoop],
         alerts: Alerts,
         clock: Callable[[], float] = time.time,
+        spreads: Mapping[str, Fraction] | None = None,
     ) -> None:
         self._feeds = feeds
         self._store = store
         self._deliveries = deliveries
         self._alerts = alerts
         self._clock = clock
+        self._spreads = {} if spreads is None else spreads
         self.registry = CollectorRegistry()
         self.registry.register(self)
 
@@ -75,7 +79,12 @@ class OracleMetrics:
             "zkinfer_oracle_age_seconds", "Age of the newest observation that a chain has.", labels=["feed", "chain"]
         )
         proof = GaugeMetricFamily("zkinfer_oracle_proof_seconds", "Duration of the last proof.", labels=["feed"])
+        spread = GaugeMetricFamily(
+            "zkinfer_oracle_spread", "Distance of the last peer's answer from this operator's own.", labels=["feed"]
+        )
         for feed in self._feeds:
+            if feed.id in self._spreads:
+                spread.add_metric([feed.name], float(self._spreads[feed.id]))
             for chain in feed.chains:
                 found = self._store.deliveries.newest(feed.id, chain, DeliveryState.SEEN, DeliveryState.FINAL)
                 stored = None if found is None else self._store.rounds.find(found.key.round)
@@ -85,7 +94,7 @@ class OracleMetrics:
             proven = self._store.rounds.newest(feed.id, RoundState.PROVEN)
             if proven is not None and proven.milliseconds is not None:
                 proof.add_metric([feed.name], proven.milliseconds / 1000)
-        yield from (newest, age, proof)
+        yield from (newest, age, proof, spread)
 
     def _of_states(self) -> Iterator[Metric]:
         names = {feed.id: feed.name for feed in self._feeds}

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Final, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -116,6 +117,9 @@ class Voter:
         clock: Unix seconds.
         alerts: to the operator.
         closed: by feed, up to which round none is signed that is not on record.
+
+    Attributes:
+        spreads: by feed id, how far the last peer's answer was from this operator's own, as the feed's number.
     """
 
     def __init__(
@@ -132,6 +136,7 @@ class Voter:
         self._alerts = alerts
         self._closed = {} if closed is None else closed
         self._refused: Counter[tuple[RoundKey, str]] = Counter()
+        self.spreads: dict[str, Fraction] = {}
 
     def vote(self, request: VoteRequest) -> VoteAnswer:
         """Sign a peer's report, or give the signatures on record.
@@ -201,11 +206,22 @@ class Voter:
         try:
             if (own := feed.model.answer(observed)) != new.answer:
                 raise VoteError(f"The circuit answers {own} here, not {new.answer}.", "Do both have the same circuit?")
-            feed.model.require_agreement(feed.model.observe(new.key.number), observed)
+            seen = feed.model.observe(new.key.number)
+            self._note_spread(feed, seen, new.answer)
+            feed.model.require_agreement(seen, observed)
             return self._store.rounds.record(new)
         except FAILURES as err:
             self._count_refusal(asking)
             raise _refusal(err) from err
+
+    def _note_spread(self, feed: Feed, seen: Observation, other: int) -> None:
+        """Note how far the answers are apart, also if they are too far; not if this observation has no answer."""
+        try:
+            own = feed.model.answer(seen)
+        except FAILURES:
+            self.spreads.pop(feed.id, None)
+            return
+        self.spreads[feed.id] = Fraction(abs(own - other), 10**feed.spec.decimals)
 
     def _count_refusal(self, asking: tuple[RoundKey, str]) -> None:
         """Count it, and forget those of rounds that are too old to be asked for."""

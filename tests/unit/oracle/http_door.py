@@ -27,7 +27,8 @@ async def opened(operator, *, callback_hosts=(), transport=None, metrics=True, h
     adapter = Adapter(loops, operator.store, callback_hosts, operator.clock, transport)
     registry = CollectorRegistry()
     if metrics:
-        found = OracleMetrics([operator.feed], operator.store, operator.deliveries, operator.alerts, operator.clock)
+        parts = [operator.feed], operator.store, operator.deliveries, operator.alerts, operator.clock
+        found = OracleMetrics(*parts, spreads=operator.voter.spreads)
         registry = found.registry
     app = application(
         streams=streams,
@@ -43,6 +44,7 @@ async def opened(operator, *, callback_hosts=(), transport=None, metrics=True, h
         serving(app, Address.parse("127.0.0.1:0"), None if tls is None else ReloadingContext(tls)) as address,
         httpx2.AsyncClient(base_url=f"{'http' if tls is None else 'https'}://{address}", trust_env=False) as client,
     ):
+        await adapter.resume()
         yield client
     await adapter.stop()
 

@@ -163,3 +163,38 @@ async def test_malformed_job_is_refused(one, body, status):
     async with opened(one) as client:
         found = await client.post("/", content=body)
     assert (found.status_code, found.json()["statusCode"], found.json()["status"]) == (status, status, "errored")
+
+
+async def test_job_that_was_pending_at_a_restart_is_called_back_once(one):
+    node = Node()
+    doors = {"callback_hosts": HOSTS, "transport": httpx2.MockTransport(node)}
+    await ask(one, {"id": "7", "data": {"feed": "fake"}, "responseURL": NODE}, **doors)
+    assert [job.job_id for job in one.store.jobs.pending()] == ["7"]
+    await asyncio.to_thread(signed_round, one, TICK + 1, proven=True, value=101)
+    one.loop._asked.clear()
+    async with opened(one, **doors):
+        assert one.loop._asked.is_set()
+        await asyncio.wait_for(node.called.wait(), 5)
+        await asyncio.sleep(0.3)
+    assert [(call[1], call[2]["jobRunID"], call[2]["result"]) for call in node.calls] == [(NODE, "7", "101")]
+    assert one.store.jobs.pending() == []
+
+
+async def test_job_that_ended_while_the_daemon_did_not_run_is_told_so(one, clock):
+    node = Node()
+    doors = {"callback_hosts": HOSTS, "transport": httpx2.MockTransport(node)}
+    await ask(one, {"id": "7", "data": {"feed": "fake"}, "responseURL": NODE}, **doors)
+    clock.now += 1000
+    async with opened(one, **doors):
+        await asyncio.wait_for(node.called.wait(), 5)
+    assert "made no new report in time" in node.calls[0][2]["error"]
+
+
+async def test_job_of_a_host_that_is_no_longer_listed_is_given_up(one):
+    node = Node()
+    transport = httpx2.MockTransport(node)
+    await ask(one, {"data": {"feed": "fake"}, "responseURL": NODE}, callback_hosts=HOSTS, transport=transport)
+    await asyncio.to_thread(signed_round, one, TICK + 1, proven=True)
+    async with opened(one, transport=transport):
+        await asyncio.sleep(0.5)
+    assert (node.calls, one.store.jobs.pending()) == ([], [])

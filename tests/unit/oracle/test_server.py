@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from fractions import Fraction
 
 import pytest
 from tests.unit.oracle.http_door import RECIPE, TICK, opened, signed_round
@@ -74,6 +75,13 @@ async def test_metrics_are_of_feeds_chains_and_alerts(pair):
     assert 'zkinfer_oracle_rounds{feed="fake",state="proven"} 1.0' in text
     assert 'zkinfer_oracle_proof_seconds{feed="fake"} 1.5' in text
     assert "zkinfer_oracle_alerts_dropped_total 0.0" in text
+
+
+async def test_distance_of_peers_answers_is_measured(pair):
+    pair[0].voter.spreads[pair[0].feed.id] = Fraction(3, 2)
+    async with opened(pair[0]) as client:
+        text = (await client.get("/metrics")).text
+    assert 'zkinfer_oracle_spread{feed="fake"} 1.5' in text
 
 
 async def test_metrics_can_be_closed(pair):

@@ -193,3 +193,23 @@ def test_vote_request_says_what_is_on_record(pair):
     request = VoteRequest.of(stored, source, [own])
     assert VoteRequest.from_bytes(request.to_bytes()) == request
     assert len(asked.voter.vote(request).signatures) == 2
+
+
+@pytest.mark.parametrize(("value", "signed"), [(101, True), (150, False)])
+def test_distance_of_the_answers_is_noted_whether_it_is_signed_or_not(pair, value, signed):
+    asking, asked = pair
+    if signed:
+        asked.voter.vote(request_of(asking, value=value))
+    else:
+        with pytest.raises(VoteError, match="observations differ"):
+            asked.voter.vote(request_of(asking, value=value))
+    assert asked.voter.spreads == {asked.feed.id: value - 100}
+
+
+def test_distance_is_not_told_if_this_operator_has_no_answer(pair):
+    asking, asked = pair
+    asked.voter.spreads[asked.feed.id] = 7
+    asked.model.value = 10**9
+    with pytest.raises(VoteError, match="outside the feed's bounds"):
+        asked.voter.vote(request_of(asking))
+    assert asked.voter.spreads == {}

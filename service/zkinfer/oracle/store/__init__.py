@@ -1,4 +1,4 @@
-"""What the daemon remembers: rounds with their signatures, deliveries, gaps, sources and leases.
+"""What the daemon remembers: rounds with their signatures, deliveries, gaps, sources, jobs and leases.
 
 Each step of the daemon writes its result here before it acts on it, under a key that exists once. So after a crash at
 any point, the step can be done again.
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from zkinfer.oracle.store.deliveries import Deliveries
 from zkinfer.oracle.store.gaps import Gaps
+from zkinfer.oracle.store.jobs import Jobs
 from zkinfer.oracle.store.leases import Leases
 from zkinfer.oracle.store.rounds import Rounds
 from zkinfer.oracle.store.tables import create_tables
@@ -28,6 +29,7 @@ class Store:
         rounds: what was observed, signed and proven.
         deliveries: to chains.
         gaps: rounds that do not exist, and why.
+        jobs: of Chainlink nodes that wait for a call.
         leases: which of several daemons does what.
     """
 
@@ -36,6 +38,7 @@ class Store:
         self.rounds = Rounds(database)
         self.deliveries = Deliveries(database)
         self.gaps = Gaps(database)
+        self.jobs = Jobs(database)
         self.leases = Leases(database)
 
     @classmethod

@@ -122,6 +122,18 @@ sources = Table(
     Column("created_at", BigInteger, nullable=False, index=True),
 )
 
+# Jobs of Chainlink nodes that wait for a call.
+jobs = Table(
+    "zkinfer_oracle_jobs",
+    metadata,
+    Column("key", String(32), primary_key=True),
+    Column("job_id", String(128)),
+    Column("feed", _FEED, nullable=False),
+    Column("url", Text, nullable=False),
+    Column("after", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+)
+
 leases = Table(
     "zkinfer_oracle_leases",
     metadata,
