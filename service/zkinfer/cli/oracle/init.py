@@ -196,5 +196,5 @@ def _show(feed: FeedFile, answer: int | None, facts: dict[str, object], out: Pat
     if not spec.signed:
         say("  [dim]max age is also how old the aggregator's last answer may be; if it answers[/]")
         say("  [dim]more rarely, its rounds are refused: give --max-age[/]")
-    say("  [dim]all of this is in the feed's id. Next: zkinfer oracle create, which the owner sends,[/]")
+    say("  [dim]it is all in the feed's id. Next: zkinfer oracle create, sent by the owner,[/]")
     say("  [dim]once the publisher has registered the circuit; if another did, give --publisher[/]")

@@ -68,7 +68,7 @@ def _once(parts: Parts, *, as_json: bool) -> None:
     mark = "[green]✓[/]" if rounds == len(parts.feeds) else "[yellow]![/]"
     print_result(f"{mark} {rounds} of {len(parts.feeds)} feeds have a round now")
     if rounds < len(parts.feeds):
-        say("  not every tick has a round that is due; `zkinfer oracle status` tells what is late, and why")
+        say("  not every tick has a round that is due; see zkinfer oracle status")
     if as_json:
         print_json({"ok": True, "rounds": rounds, "feeds": len(parts.feeds)})
 
