@@ -43,6 +43,7 @@ EXECUTED = {
     "docs/guides/reports.md": "test_readme.py",
     "docs/guides/rest.md": "test_rest.py",
     "docs/guides/serving.md": "test_serve.py",
+    "docs/guides/three-operators.md": "test_three_operators.py",
     "docs/guides/torch.md": "test_export.py",
     "docs/guides/trust-roots.md": "test_readme.py",
 }
