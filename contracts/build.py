@@ -30,6 +30,7 @@ SHIPPED = (
     "AggregatorSource",
     "AproDoor",
     "AshlarVerifier",
+    "ContributorFund",
     "CreDoor",
     "DigitLock",
     "ERC7992Adapter",
@@ -40,10 +41,13 @@ SHIPPED = (
     "FeedProxy",
     "InferenceLedger",
     "LedgerResolver",
+    "Market",
     "ModelRegistry",
     "ReusableHalo2Adapter",
+    "Till",
     "TimelockController",
     "VerifierRouter",
+    "Works",
 )
 GENERATED = "Halo2VerifierReusable"
 COMPILER = HERE / "solc.js"

@@ -19,6 +19,7 @@ ContractName = Literal[
     "AggregatorSource",
     "AproDoor",
     "AshlarVerifier",
+    "ContributorFund",
     "CreDoor",
     "DigitLock",
     "ERC7992Adapter",
@@ -30,10 +31,13 @@ ContractName = Literal[
     "Halo2VerifierReusable",
     "InferenceLedger",
     "LedgerResolver",
+    "Market",
     "ModelRegistry",
     "ReusableHalo2Adapter",
+    "Till",
     "TimelockController",
     "VerifierRouter",
+    "Works",
 ]
 CONTRACTS: Final[tuple[ContractName, ...]] = get_args(ContractName)
 _STORE_PREFIX, _STORE_CODE = b"\x61", bytes.fromhex("80600a3d393df3")
