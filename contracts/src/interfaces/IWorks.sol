@@ -115,7 +115,7 @@ interface IWorks is IERC2981, IERC7007 {
     error ContentMissing();
     /// @notice The commitment was made before; its time stays.
     error AlreadyCommitted(bytes32 commitment);
-    /// @notice No such commitment was made: creator, content or salt differ.
+    /// @notice No such commitment was made: creator, content, pixels or salt differ.
     error Uncommitted(bytes32 commitment);
     /// @notice The royalty of a resale exceeds the limit.
     error ResaleTooHigh(uint16 resaleBps);
@@ -149,7 +149,8 @@ interface IWorks is IERC2981, IERC7007 {
     error CodeMissing(address account);
 
     /// @notice Prove the time of a work without showing it.
-    /// @param commitment keccak256(abi.encode(creator, content, salt)), with a secret salt other than 0.
+    /// @dev It binds the pixels, or an early commitment could be given the pixels of somebody's later picture.
+    /// @param commitment keccak256(abi.encode(creator, content, pixels, salt)), with a secret salt other than 0.
     function commit(bytes32 commitment) external;
 
     /// @notice Register a work of the caller.

@@ -8,7 +8,7 @@ pragma solidity ^0.8.24;
 /// revert with it.
 library TillClones {
     /// @dev Bytes of code before the work's id.
-    uint256 private constant CODE_SIZE = 0x37;
+    uint256 private constant CODE_SIZE = 0x33;
 
     /// @notice The proxy could not be created.
     error CreationFailed();
@@ -47,13 +47,13 @@ library TillClones {
     /// @param work The work.
     function creationCode(address implementation, uint256 work) internal pure returns (bytes memory) {
         return abi.encodePacked(
-            // return the 0x57 bytes after these 9
-            hex"60578060095f395ff3",
+            // return the 0x53 bytes after these 9
+            hex"60538060095f395ff3",
             // 00 CALLDATASIZE PUSH1 05 JUMPI STOP; 05 JUMPDEST, copy the calldata; out, in
             hex"36600557005b365f5f375f5f365f73",
             implementation,
-            // GAS DELEGATECALL; copy the returned data; PUSH1 33 JUMPI, revert; 33 JUMPDEST, return
-            hex"5af43d5f5f3e603357" hex"3d5ffd" hex"5b3d5ff3",
+            // GAS DELEGATECALL; copy the returned data; PUSH1 2f JUMPI, revert; 2f JUMPDEST, return
+            hex"5af43d5f5f3e602f57" hex"3d5ffd" hex"5b3d5ff3",
             work
         );
     }

@@ -298,7 +298,7 @@ contract Works is ERC721, EIP712, IWorks {
 
     function _since(Registration calldata what, address creator) private view returns (uint40 time) {
         if (what.salt == 0) return uint40(block.timestamp);
-        bytes32 commitment = keccak256(abi.encode(creator, what.content, what.salt));
+        bytes32 commitment = keccak256(abi.encode(creator, what.content, what.pixels, what.salt));
         time = committedAt[commitment];
         if (time == 0) revert Uncommitted(commitment);
     }
