@@ -13,12 +13,12 @@ library TillClones {
     /// @notice The proxy could not be created.
     error CreationFailed();
 
-    /// @notice Create a work's proxy.
+    /// @notice Create a work's proxy, at `addressOf`.
     /// @param implementation The code that it runs.
     /// @param work The work.
-    /// @return made Its address.
-    function create(address implementation, uint256 work) internal returns (address made) {
+    function create(address implementation, uint256 work) internal {
         bytes memory creation = creationCode(implementation, work);
+        address made;
         assembly ("memory-safe") {
             made := create2(0, add(creation, 0x20), mload(creation), 0)
         }

@@ -19,8 +19,6 @@ import {IWorks, Standing} from "../interfaces/IWorks.sol";
 /// @notice There is no administrator, no pause and no upgrade. The only other contract that is trusted is the one of the
 /// works, which creates this one. Receivers of payments are called last, after all is booked.
 contract Market is IMarket, IERC165 {
-    using SafeCast for uint256;
-
     /// @dev Income of a work and the outline of its lineage, in one word. `permits` is the ceiling's permissions, and
     /// ATTRIBUTION if that is owed; it is never zero for a work. `shared` is the sum of the parents' shares.
     struct Account {
@@ -284,7 +282,7 @@ contract Market is IMarket, IERC165 {
 
     function _receive(uint256 work, address from, uint256 amount) private {
         Account storage account = _accounts[work];
-        account.received = (account.received + amount).toUint112();
+        account.received = SafeCast.toUint112(account.received + amount);
         emit Paid(work, from, amount);
     }
 
@@ -318,7 +316,7 @@ contract Market is IMarket, IERC165 {
     }
 
     function _isValid(Licence memory held, address who) private view returns (bool) {
-        return held.holder == who && block.timestamp <= held.until && who != address(0);
+        return held.holder == who && block.timestamp <= held.until; // which is 0 if there is no such licence
     }
 
     function _new(Account memory account, uint256 bps) private pure returns (uint256) {

@@ -144,9 +144,10 @@ contract Works is ERC721, EIP712, IWorks {
     function openTill(uint256 work) external override returns (address till) {
         _requireOwned(work);
         till = tillOf(work);
-        if (till.code.length != 0) return till;
-        TillClones.create(TILL, work);
-        emit TillOpened(work, till);
+        if (till.code.length == 0) {
+            TillClones.create(TILL, work);
+            emit TillOpened(work, till);
+        }
     }
 
     /// @inheritdoc IWorks

@@ -177,7 +177,7 @@ contract WorksGasTest is WorksSystem {
         for (uint256 i = 0; i < 5; ++i) {
             vm.cool(warm[i]);
         }
-        vm.deal(sender, value);
+        vm.deal(sender, 1 ether + value);
         vm.prank(sender);
         (bool success,) = target.call{value: value}(data);
         uint256 spent = vm.snapshotGasLastCall("works", name);

@@ -256,6 +256,8 @@ contract WorksProvenTest is WorksSystem {
         vm.assertFalse(works.verify(prompt, resized(words(), 65), ""));
         vm.assertFalse(works.verify(prompt, words(), "p"));
         vm.assertFalse(works.verify("", "", ""));
+        // A word more, which takes the place of the outputs' offset and points at the same outputs.
+        vm.assertFalse(works.verify(abi.encodePacked(prompt, uint256(0x180)), words(), ""));
     }
 
     /// @dev Any change of a request or of its outputs is another answer, which is not recorded; or it is malformed.
