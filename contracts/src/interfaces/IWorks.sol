@@ -40,7 +40,8 @@ enum Standing {
 }
 
 /// @notice A registered work.
-/// @param creator Who registered it, or agreed to its registration; part of its id.
+/// @param creator Who registered it, or signed its registration; or for whom the requester of the proven answer
+/// registered it. Part of its id.
 /// @param since When its commitment was made, or else when it was registered, in Unix seconds.
 /// @param kind What it is; claimed.
 /// @param origin How it was made; claimed, unless `record` is set.

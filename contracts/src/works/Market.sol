@@ -19,20 +19,28 @@ import {IWorks, Standing} from "../interfaces/IWorks.sol";
 /// @notice There is no administrator, no pause and no upgrade. The only other contract that is trusted is the one of the
 /// works, which creates this one. Receivers of payments are called last, after all is booked.
 contract Market is IMarket, IERC165 {
-    /// @dev Income of a work and the outline of its lineage, in one word. `permits` is the ceiling's permissions, and
-    /// ATTRIBUTION if that is owed; it is never zero for a work. `shared` is the sum of the parents' shares.
+    /// @dev Income of a work, and the outline of its lineage, in one word. `permits` is the ceiling's permissions, and
+    /// ATTRIBUTION if that is owed; it is never zero for a work. Paying oneself in circles up to 2^120 wei, to make the
+    /// shares of one's derivatives overflow, is out of reach.
     struct Account {
-        uint112 received;
-        uint112 settled;
+        uint120 received;
+        uint120 settled;
         uint8 permits;
         uint8 parents;
-        uint16 shared;
     }
 
-    /// @dev `shares` holds 16 bits for each parent, those of the first lowest.
+    /// @dev `shares` holds 16 bits for each parent, those of the first lowest; `shared` is their sum.
     struct Lineage {
-        uint256 shares;
+        uint128 shares;
+        uint16 shared;
         uint256[8] parents;
+    }
+
+    /// @dev What the licences of a work that is being registered add up to.
+    struct Terms {
+        uint8 permits;
+        uint128 shares;
+        uint16 shared;
     }
 
     struct StoredOffer {
@@ -112,19 +120,20 @@ contract Market is IMarket, IERC165 {
         uint256 count = licences.length + offers.length;
         if (count > MAX_PARENTS) revert IWorks.TooManyParents();
         parents = new uint256[](count);
-        Account memory opened = Account(0, 0, PERMISSIONS, uint8(count), 0);
+        Terms memory sum = Terms(PERMISSIONS, 0, 0);
         uint256 spent;
         for (uint256 i = 0; i < licences.length; ++i) {
-            _inherit(work, creator, parents, i, licences[i], opened);
+            _inherit(work, creator, parents, i, licences[i], sum);
         }
         for (uint256 i = licences.length; i < count; ++i) {
             (uint256 licence, uint256 price) = _buy(offers[i - licences.length], creator, 0);
-            _inherit(work, creator, parents, i, licence, opened);
+            _inherit(work, creator, parents, i, licence, sum);
             spent += price;
         }
         if (msg.value != spent) revert WrongPrice(spent, msg.value);
-        if (opened.shared > MAX_SHARED) revert IWorks.TooMuchShared(opened.shared);
-        _accounts[work] = opened;
+        if (sum.shared > MAX_SHARED) revert IWorks.TooMuchShared(sum.shared);
+        _accounts[work] = Account(0, 0, sum.permits, uint8(count));
+        if (sum.shared != 0) (_lineages[work].shares, _lineages[work].shared) = (sum.shares, sum.shared);
     }
 
     /// @inheritdoc IMarket
@@ -204,10 +213,10 @@ contract Market is IMarket, IERC165 {
     /// @inheritdoc IMarket
     function pendingOf(uint256 work) external view override returns (uint256 amount) {
         Account memory account = _accounts[work];
-        uint256 shares = _lineages[work].shares;
-        amount = account.received - _part(account.settled, WHOLE - account.shared);
+        Lineage storage lineage = _lineages[work];
+        amount = account.received - _part(account.settled, WHOLE - lineage.shared);
         for (uint256 i = 0; i < account.parents; ++i) {
-            amount -= _part(account.settled, uint16(shares >> (16 * i)));
+            amount -= _part(account.settled, uint16(lineage.shares >> (16 * i)));
         }
     }
 
@@ -264,7 +273,7 @@ contract Market is IMarket, IERC165 {
         uint256[] memory parents,
         uint256 place,
         uint256 licence,
-        Account memory opened
+        Terms memory sum
     ) private {
         Licence memory held = _licences[licence];
         if (!_isValid(held, creator)) revert NotLicensed(licence);
@@ -273,16 +282,15 @@ contract Market is IMarket, IERC165 {
             if (parents[i] == held.work) revert IWorks.DuplicateParent(held.work);
         }
         parents[place] = held.work;
-        opened.shared += held.shareBps; // at most eight times MAX_SHARED
-        opened.permits = (opened.permits & (held.uses | ATTRIBUTION)) | (held.uses & ATTRIBUTION);
-        Lineage storage lineage = _lineages[work];
-        lineage.parents[place] = held.work;
-        if (held.shareBps != 0) lineage.shares |= uint256(held.shareBps) << (16 * place);
+        sum.shared += held.shareBps; // at most eight times MAX_SHARED
+        sum.shares |= uint128(held.shareBps) << uint128(16 * place);
+        sum.permits = (sum.permits & (held.uses | ATTRIBUTION)) | (held.uses & ATTRIBUTION);
+        _lineages[work].parents[place] = held.work;
     }
 
     function _receive(uint256 work, address from, uint256 amount) private {
         Account storage account = _accounts[work];
-        account.received = SafeCast.toUint112(account.received + amount);
+        account.received = SafeCast.toUint120(account.received + amount);
         emit Paid(work, from, amount);
     }
 
@@ -293,22 +301,24 @@ contract Market is IMarket, IERC165 {
         if (account.permits == 0) revert UnknownWork(work);
         if (account.received == account.settled) return;
         _accounts[work].settled = account.received;
-        uint256 shared = account.shared == 0 ? 0 : _share(work, account);
-        uint256 kept = _new(account, WHOLE - account.shared);
+        (uint256 shared, uint256 kept) = _divide(work, account);
         address owner = WORKS.ownerOf(work);
         _credits[owner] += kept;
         emit Settled(work, shared, kept, owner);
     }
 
-    function _share(uint256 work, Account memory account) private returns (uint256 shared) {
+    /// @dev Pays the parents, and says how much in all, and how much is left for the owner.
+    function _divide(uint256 work, Account memory account) private returns (uint256 shared, uint256 kept) {
+        if (account.parents == 0) return (0, account.received - account.settled);
         Lineage storage lineage = _lineages[work];
-        uint256 shares = lineage.shares;
+        (uint128 shares, uint16 sum) = (lineage.shares, lineage.shared);
         for (uint256 i = 0; i < account.parents; ++i) {
             uint256 amount = _new(account, uint16(shares >> (16 * i)));
             if (amount == 0) continue;
             shared += amount;
             _receive(lineage.parents[i], address(this), amount);
         }
+        kept = _new(account, WHOLE - sum);
     }
 
     function _requireOwner(uint256 work) private view {
@@ -323,7 +333,7 @@ contract Market is IMarket, IERC165 {
         return _part(account.received, bps) - _part(account.settled, bps);
     }
 
-    /// @dev The product is below 2^126.
+    /// @dev The product is below 2^134.
     function _part(uint256 amount, uint256 bps) private pure returns (uint256) {
         return amount * bps / WHOLE;
     }

@@ -107,10 +107,10 @@ contract MarketIncomeTest is WorksSystem {
     }
 
     function test_pay_beyondTheLimit_reverts() external {
-        uint256 most = type(uint112).max;
+        uint256 most = type(uint120).max;
         payWork(child, most);
         vm.deal(address(this), 1);
-        vm.expectRevert(abi.encodeWithSignature("SafeCastOverflowedUintDowncast(uint8,uint256)", uint8(112), most + 1));
+        vm.expectRevert(abi.encodeWithSignature("SafeCastOverflowedUintDowncast(uint8,uint256)", uint8(120), most + 1));
         market.pay{value: 1}(child);
         settle(child);
         vm.assertEq(market.creditOf(BOB), most * 8667 / 10_000);
