@@ -65,7 +65,8 @@ interface IMarket {
         bytes32 subject,
         uint40 until
     );
-    /// @notice A work received an amount; from the market itself if it is a share in a derivative's income.
+    /// @notice A work received an amount: from a payer; from the contract of the works, if it is the price of a licence
+    /// that a registration bought; or from the market itself, if it is a share in a derivative's income.
     event Paid(uint256 indexed work, address indexed from, uint256 amount);
     /// @notice A work's income was shared: so much with its parents, and so much for its owner.
     event Settled(uint256 indexed work, uint256 shared, uint256 kept, address to);

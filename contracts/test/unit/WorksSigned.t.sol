@@ -52,6 +52,29 @@ contract WorksSignedTest is WorksSystem {
         vm.assertEq(work, works.idOf(creator, named("picture").content));
     }
 
+    function test_registerFor_offersOnTheWay_arePaidByThePlatformForTheCreator() external {
+        uint256 parent = registerAs(ALICE, "parent");
+        Registration memory what = named("picture");
+        what.offers = list(offerOf(parent, 70, 1000, REMIX));
+        bytes memory signature = sign(what);
+        vm.prank(BOB);
+        uint256 work = works.registerFor{value: 70}(what, creator, DEADLINE, signature);
+        (uint256[] memory parents,) = works.parentsOf(work);
+        vm.assertEq(parents[0], parent);
+        vm.assertTrue(market.covers(1, parent, creator, REMIX));
+        vm.assertFalse(market.covers(1, parent, BOB, REMIX));
+        vm.assertEq(market.pendingOf(parent), 70);
+    }
+
+    function test_registerFor_commitment_countsForTheCreator() external {
+        Registration memory what = named("picture");
+        what.salt = "salt";
+        works.commit(keccak256(abi.encode(creator, what.content, what.pixels, what.salt)));
+        vm.warp(NOW + 1 hours);
+        uint256 work = works.registerFor(what, creator, DEADLINE, sign(what));
+        vm.assertEq(works.workOf(work).since, NOW);
+    }
+
     function test_registerFor_atTheDeadline_passes() external {
         vm.warp(DEADLINE);
         works.registerFor(named("picture"), creator, DEADLINE, sign(named("picture")));
