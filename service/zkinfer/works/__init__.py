@@ -1,0 +1,1 @@
+"""Works: files, their fingerprints, certificates and rights. Needs the extra `works`."""
