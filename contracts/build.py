@@ -44,6 +44,7 @@ SHIPPED = (
     "Market",
     "ModelRegistry",
     "ReusableHalo2Adapter",
+    "Similarity",
     "Till",
     "TimelockController",
     "VerifierRouter",

@@ -34,6 +34,7 @@ ContractName = Literal[
     "Market",
     "ModelRegistry",
     "ReusableHalo2Adapter",
+    "Similarity",
     "Till",
     "TimelockController",
     "VerifierRouter",
