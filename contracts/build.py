@@ -45,6 +45,7 @@ SHIPPED = (
     "ModelRegistry",
     "ReusableHalo2Adapter",
     "Similarity",
+    "Studio",
     "Till",
     "TimelockController",
     "VerifierRouter",

@@ -35,6 +35,7 @@ ContractName = Literal[
     "ModelRegistry",
     "ReusableHalo2Adapter",
     "Similarity",
+    "Studio",
     "Till",
     "TimelockController",
     "VerifierRouter",
