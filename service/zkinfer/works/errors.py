@@ -1,0 +1,27 @@
+"""Errors of works; `zkinfer.circuits.errors` has the root of the tree."""
+
+from zkinfer.circuits.errors import InputError, ZkinferError
+
+
+class ContentError(InputError):
+    """A file is no picture that can be decoded, or exceeds the caps of pictures."""
+
+
+class CodeError(InputError):
+    """A text is no ISCC Image-Code of 64 or 256 bits."""
+
+
+class TermsError(InputError):
+    """A file of terms is malformed, or contradicts itself."""
+
+
+class WorkError(ZkinferError):
+    """Root of what is refused about a work."""
+
+
+class CertificateError(WorkError):
+    """A certificate is malformed, its signature is invalid, or it is of another file."""
+
+
+class CredentialsError(WorkError):
+    """C2PA credentials cannot be made or read, or the certificate for signing them is unsuitable."""
