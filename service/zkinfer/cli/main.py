@@ -25,6 +25,7 @@ from zkinfer.cli import (
     trust,
     ui,
     verify,
+    works,
 )
 from zkinfer.cli import compile as compile_
 
@@ -60,6 +61,7 @@ app.add_typer(jobs.app, name="jobs")
 app.add_typer(tokens.app, name="tokens")
 app.add_typer(chain.app, name="chain")
 app.add_typer(oracle.app, name="oracle")
+app.add_typer(works.app, name="works")
 app.command("demo")(demo.demo_command)
 app.command("ui")(ui.ui_command)
 

@@ -29,6 +29,7 @@ from zkinfer.cli.console import (
     say,
 )
 from zkinfer.cli.options import AcceptEngine, AsJson, AttestationFile
+from zkinfer.cli.pictures import attestation_in, inputs_of
 from zkinfer.cli.trust.audit import RootFingerprint
 from zkinfer.cli.trust.basis import At, Basis, LogCheckpointFile, LogConsistencyFile, LogProofFile, TrustRootFile
 
@@ -155,7 +156,6 @@ def verify_command(
 
 def _verify(path: Path, required: Requirements, note: Callable[[str], None]) -> Verdict:
     from zkinfer.circuits.home import Home
-    from zkinfer.circuits.tensor_files import read_inputs
     from zkinfer.verifier import Trusted, Verifier
     from zkinfer.verifier.verdict import verdict_on
 
@@ -167,16 +167,17 @@ def _verify(path: Path, required: Requirements, note: Callable[[str], None]) -> 
     input_ = required.input_
 
     def expected_inputs(claim: Attestation) -> dict[str, NDArray[np.generic]]:
-        return {} if input_ is None else dict(read_inputs(input_, claim.predicate.inputs, note))
+        return {} if input_ is None else dict(inputs_of(input_, claim.predicate.inputs, note))
 
     twice, independent = required.second_opinion, _independent(required)
-    return verdict_on(
-        Verifier(trusted=trusted, clock=basis.now, second_opinion=twice, independent=independent),
-        path,
-        policy,
-        expected_inputs=None if input_ is None else expected_inputs,
-        record=record,
-    )
+    with attestation_in(path) as attestation:
+        return verdict_on(
+            Verifier(trusted=trusted, clock=basis.now, second_opinion=twice, independent=independent),
+            attestation,
+            policy,
+            expected_inputs=None if input_ is None else expected_inputs,
+            record=record,
+        )
 
 
 def _document(verdict: Verdict, required: Requirements, notes: list[str]) -> dict[str, Any]:

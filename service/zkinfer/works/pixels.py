@@ -33,35 +33,40 @@ def normalise(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     Raises:
         DataError: another shape or type.
     """
+    return shrink(rgb, SIDE)
+
+
+def shrink(rgb: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """The grey means of `side` by `side` equal fields of a picture; arguments and errors as `normalise`."""
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
         raise DataError(f"The picture is {rgb.dtype} {list(rgb.shape)}.", "Give uint8 [height, width, 3].")
     height, width = rgb.shape[:2]
-    rows = np.stack([_field(rgb, row) for row in range(SIDE)])
-    # Sums of at most 255 * height * width, in units of a 1024th of a field's area: exact in 53 bits.
-    sums = (rows @ _weights(width).T).astype(np.int64)
+    rows = np.stack([_field(rgb, row, side) for row in range(side)])
+    # Sums of at most 255 * height * width, in units of a part `1 / side^2` of a field's area: exact in 53 bits.
+    sums = (rows @ _weights(width, side).T).astype(np.int64)
     area = height * width
     means: NDArray[np.uint8] = ((2 * sums + area) // (2 * area)).astype(np.uint8)
     return means
 
 
-def _field(rgb: NDArray[np.uint8], row: int) -> NDArray[np.float64]:
+def _field(rgb: NDArray[np.uint8], row: int, side: int) -> NDArray[np.float64]:
     """The weighted sum of the picture's rows that lie in one row of fields."""
     height = rgb.shape[0]
-    first, last = row * height // SIDE, -(-(row + 1) * height // SIDE)
+    first, last = row * height // side, -(-(row + 1) * height // side)
     parts = rgb[first:last].astype(np.int64)
     grey = (299 * parts[..., 0] + 587 * parts[..., 1] + 114 * parts[..., 2] + 500) // 1000
-    weights = _overlap(row, np.arange(first, last), height)
+    weights = _overlap(row, np.arange(first, last), height, side)
     total: NDArray[np.float64] = weights @ grey.astype(np.float64)
     return total
 
 
-def _weights(size: int) -> NDArray[np.float64]:
-    return np.stack([_overlap(place, np.arange(size), size) for place in range(SIDE)])
+def _weights(size: int, side: int) -> NDArray[np.float64]:
+    return np.stack([_overlap(place, np.arange(size), size, side) for place in range(side)])
 
 
-def _overlap(place: int, pixels: NDArray[np.int64], size: int) -> NDArray[np.float64]:
-    """How much of each pixel lies in a field, in 32nds of a pixel."""
-    begin = np.maximum(SIDE * pixels, place * size)
-    end = np.minimum(SIDE * (pixels + 1), (place + 1) * size)
+def _overlap(place: int, pixels: NDArray[np.int64], size: int, side: int) -> NDArray[np.float64]:
+    """How much of each pixel lies in a field, in parts `1 / side` of a pixel."""
+    begin = np.maximum(side * pixels, place * size)
+    end = np.minimum(side * (pixels + 1), (place + 1) * size)
     weights: NDArray[np.float64] = np.maximum(end - begin, 0).astype(np.float64)
     return weights

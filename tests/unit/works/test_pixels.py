@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from zkinfer.circuits.errors import DataError
-from zkinfer.works.pixels import SIDE, normalise
+from zkinfer.works.pixels import SIDE, normalise, shrink
 
 
 def picture(height, width, seed=0):
@@ -74,3 +74,9 @@ def test_large_picture_is_exact():
 def test_other_arrays_are_refused(wrong):
     with pytest.raises(DataError, match="uint8"):
         normalise(wrong)
+
+
+def test_picture_can_be_shrunk_to_another_side():
+    levels = np.array([[0, 90], [180, 255]], np.uint8)
+    large = np.repeat(levels.repeat(5, axis=0).repeat(7, axis=1)[..., None], 3, axis=2)
+    assert np.array_equal(shrink(large, 2), levels)

@@ -88,7 +88,7 @@ def test_comparison_counts_common_sure_bits():
     assert (found.distance, found.compared, found.similar) == (1 + 1, 2, False)
 
 
-@pytest.mark.parametrize(("distance", "unsure", "similar"), [(30, 32, True), (31, 0, False), (0, 33, False)])
+@pytest.mark.parametrize(("distance", "unsure", "similar"), [(24, 32, True), (25, 0, False), (0, 33, False)])
 def test_similar_takes_both_limits(distance, unsure, similar):
     sure = 2**256 - 2**unsure
     one, other = Print(0, sure, 256), Print((2**distance - 1) << 200, sure, 256)

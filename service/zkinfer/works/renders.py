@@ -1,0 +1,57 @@
+"""The work that a painter's proof is about: its content, and the picture, by the rule *grey/1*.
+
+An output of `S * S` numbers is a grey picture of side `S`, row by row. 0 is black and 1 white; what lies beyond is cut
+off, and each number is rounded to the nearest of 256 levels, halves up.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from PIL import Image
+
+from zkinfer.circuits.digest import Digest, sha256
+from zkinfer.circuits.errors import DataError
+from zkinfer.circuits.statement import output_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+RENDER_RULE: Final = "grey/1"
+_LEVELS: Final = 255
+
+
+def content_of(outputs: Sequence[int]) -> Digest:
+    """The content of a work whose generation is proven: sha256 of the outputs as words of 32 bytes each."""
+    return sha256(output_words(outputs))
+
+
+def render(outputs: Sequence[int], scale: int, *, enlarge: int = 1) -> bytes:
+    """A proven output as a PNG file; computed with integers, so that the pixels are the same everywhere.
+
+    Args:
+        outputs: the integers of one output; their number is a square.
+        scale: the output's fraction bits.
+        enlarge: how many pixels wide each number is.
+
+    Raises:
+        DataError: the number of outputs is no square.
+    """
+    side = math.isqrt(len(outputs))
+    if side * side != len(outputs) or not outputs:
+        raise DataError(f"{len(outputs)} numbers are no square picture.", "Use the output of a painter.")
+    levels = np.array([_level(value, scale) for value in outputs], np.uint8).reshape(side, side)
+    stream = io.BytesIO()
+    Image.fromarray(levels.repeat(enlarge, axis=0).repeat(enlarge, axis=1)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def _level(value: int, scale: int) -> int:
+    """`floor(255 value 2^-scale + 1/2)` between 0 and 255."""
+    numerator = 2 * _LEVELS * value << max(0, -scale)
+    one = 1 << max(0, scale)
+    return min(max((numerator + one) // (2 * one), 0), _LEVELS)
