@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 WORD_LIMIT: Final = 1 << 256
+_WORD_DIGITS: Final = len("0x") + 64
 
 
 def keccak256(data: bytes) -> bytes:
@@ -69,6 +70,14 @@ class Request:
     def fees(self) -> int:
         """The value to send with the request, in wei."""
         return self.prover_fee + self.owner_fee
+
+    @property
+    def fields(self) -> tuple[str | int | bytes, ...]:
+        """The fields for the ABI encoder: words as bytes, addresses as text."""
+        values: tuple[str | int, ...] = astuple(self)
+        return tuple(
+            bytes.fromhex(one[2:]) if isinstance(one, str) and len(one) == _WORD_DIGITS else one for one in values
+        )
 
     def id(self, chain_id: int, ledger: str) -> str:
         """The request's id, for a ledger that was deployed on a chain; `requestId` of the proof's context."""

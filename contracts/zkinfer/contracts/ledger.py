@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 from zkinfer.contracts.abi import call_data, function_named, hex_to_bytes
@@ -80,7 +80,7 @@ class Ledger:
     def id_of(self, request: Request) -> str:
         """The request's id on this ledger, as both sides compute it; raises RpcError if they differ."""
         expected = request.id(self._chain.read("InferenceLedger", self.address, "HOME_CHAIN"), self.address)
-        found = "0x" + self._chain.read("InferenceLedger", self.address, "idOf", _tuple(request)).hex()
+        found = "0x" + self._chain.read("InferenceLedger", self.address, "idOf", request.fields).hex()
         if expected != found:
             raise RpcError(f"The ledger at {self.address} computes another id for a request.", "Is it zkinfer's?")
         return expected
@@ -94,7 +94,7 @@ class Ledger:
         request_id = self.id_of(request)
         self._chain.ensure(
             lambda: self._was_opened(request_id),
-            lambda: self._write("request", _tuple(request), value=request.fees),
+            lambda: self._write("request", request.fields, value=request.fees),
         )
         return request_id
 
@@ -105,7 +105,7 @@ class Ledger:
 
         If the model was revoked after the request, the prover is paid and nothing recorded: the state is `paid`.
         """
-        request_id, arguments = self.id_of(request), (_tuple(request), inputs, list(outputs), proof)
+        request_id, arguments = self.id_of(request), (request.fields, inputs, list(outputs), proof)
         return self._chain.ensure(
             lambda: self.entry(request_id).state in SETTLED, lambda: self._write("record", *arguments, gas=gas)
         )
@@ -147,7 +147,7 @@ class Ledger:
         """Credit the fees of a request without an answer to its `refund_to`; None if that was done before."""
         request_id = self.id_of(request)
         return self._chain.ensure(
-            lambda: self.entry(request_id).state == "refunded", lambda: self._write("refund", _tuple(request))
+            lambda: self.entry(request_id).state == "refunded", lambda: self._write("refund", request.fields)
         )
 
     def withdraw(self, to: str) -> TxReceipt | None:
@@ -191,13 +191,8 @@ class Ledger:
 def _batch(answers: Sequence[Posted]) -> tuple[list[Any], list[bytes], list[list[int]], list[bytes]]:
     """The arguments of `recordBatch`."""
     return (
-        [_tuple(request) for request, _, _, _ in answers],
+        [request.fields for request, _, _, _ in answers],
         [inputs for _, inputs, _, _ in answers],
         [list(outputs) for _, _, outputs, _ in answers],
         [proof for _, _, _, proof in answers],
     )
-
-
-def _tuple(request: Request) -> tuple[Any, ...]:
-    """The fields for the ABI encoder, with words as bytes."""
-    return tuple(hex_to_bytes(one) if isinstance(one, str) and len(one) == 66 else one for one in astuple(request))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from zkinfer.cli.works import labels, prints
+from zkinfer.cli.works import labels, prints, similar
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -15,3 +15,6 @@ app.command("pixels")(prints.pixels_command)
 app.command("print")(prints.print_command)
 app.command("label")(labels.label_command)
 app.command("render")(labels.render_command)
+app.command("record-print")(similar.record_command)
+app.command("flag")(similar.flag_command)
+app.command("answer")(similar.answer_command)

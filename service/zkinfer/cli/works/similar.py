@@ -1,0 +1,161 @@
+"""The commands `zkinfer works record-print`, `flag` and `answer`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zkinfer.cli.chain.options import (
+    Connection,
+    Payment,
+    expand_options,
+    open_chain,
+    open_deployment,
+    parse_address,
+    show_dry_run,
+    show_sent,
+    transactions_report,
+)
+from zkinfer.cli.chain.request import read_own_request
+from zkinfer.cli.console import exit_on_error, print_facts, print_json
+from zkinfer.cli.options import AsJson, AttestationFile
+
+if TYPE_CHECKING:
+    from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.similarity import Similarity
+
+
+def parse_work(text: object) -> int:
+    """The number of a work, decimal or 0x...; raises typer.BadParameter for anything else."""
+    if isinstance(text, int):
+        return text
+    try:
+        number = int(str(text).strip(), 0)
+    except ValueError as err:
+        raise typer.BadParameter(f"{str(text)[:80]!r} is no work: give its number, decimal or 0x...") from err
+    if not 0 <= number < 1 << 256:
+        raise typer.BadParameter("a work's number has 256 bits")
+    return number
+
+
+Younger = Annotated[
+    int, typer.Argument(parser=parse_work, metavar="YOUNGER", help="The work that was flagged.", show_default=False)
+]
+Older = Annotated[int, typer.Argument(parser=parse_work, metavar="OLDER", help="The older work.", show_default=False)]
+SimilarityAddress = Annotated[
+    str,
+    typer.Option(
+        "--similarity",
+        envvar="ZKINFER_SIMILARITY",
+        parser=parse_address,
+        metavar="ADDRESS",
+        help="The Similarity contract.",
+        show_default=False,
+    ),
+]
+
+
+@expand_options
+def record_command(
+    work: Annotated[int, typer.Argument(parser=parse_work, metavar="WORK", help="The work.", show_default=False)],
+    attestation: AttestationFile,
+    similarity: SimilarityAddress,
+    request: Annotated[Path, typer.Option(help="The request that it answers, recorded by `zkinfer chain post`.")],
+    connection: Connection,
+    payment: Payment,
+    as_json: AsJson = False,
+) -> None:
+    """Store a work's recorded fingerprint, so that it can be compared. Re-running is idempotent.
+
+    Example: zkinfer works record-print 0x12... print.json --request request.json --similarity 0x... --keystore me.json
+    """
+    with exit_on_error(as_json=as_json):
+        deployed = open_deployment(open_chain(connection, payment), connection)
+        from zkinfer.chain.post import match_answers
+        from zkinfer.verifier import Attestation
+        from zkinfer.works.prints import read_print
+
+        placed = read_own_request(deployed, request)
+        claim = Attestation.read(attestation)
+        match_answers(deployed, [claim], [placed])
+        outputs = claim.predicate.statement.outputs
+        found = read_print(outputs)
+        _contract(deployed.chain, similarity).print(work, placed.request, outputs, found.bits)
+        _finish(deployed.chain, {"work": hex(work), "bits": hex(found.bits)}, as_json=as_json)
+
+
+@expand_options
+def flag_command(
+    younger: Younger,
+    older: Older,
+    similarity: SimilarityAddress,
+    connection: Connection,
+    payment: Payment,
+    as_json: AsJson = False,
+) -> None:
+    """Flag a work whose proven fingerprint is nearly that of your older one. Re-running is idempotent.
+
+    A flag asks its owner for an answer. It moves no money and no token, and says nothing about who copied whom.
+
+    Example: zkinfer works flag 0x34... 0x12... --similarity 0x... --keystore me.json
+    """
+    with exit_on_error(as_json=as_json):
+        chain = open_chain(connection, payment)
+        contract = _contract(chain, similarity)
+        distance, compared = contract.distance(younger, older)
+        contract.flag(younger, older)
+        _finish(
+            chain, {"distance": distance, "compared": compared, **_state(contract, younger, older)}, as_json=as_json
+        )
+
+
+@expand_options
+def answer_command(
+    younger: Younger,
+    older: Older,
+    similarity: SimilarityAddress,
+    connection: Connection,
+    payment: Payment,
+    licence: Annotated[
+        int | None, typer.Option(help="Acknowledge: your licence of the older work, with DERIVATIVES.")
+    ] = None,
+    contest: Annotated[str | None, typer.Option(metavar="URI", help="Contest: where your reasons are.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Answer a flag of your work: by a licence of the older one, or by reasons against it. Re-running is idempotent.
+
+    Example: zkinfer works answer 0x34... 0x12... --licence 7 --similarity 0x... --keystore me.json
+    """
+    if (licence is None) == (contest is None):
+        raise typer.BadParameter("give either --licence N or --contest URI")
+    with exit_on_error(as_json=as_json):
+        chain = open_chain(connection, payment)
+        contract = _contract(chain, similarity)
+        if licence is not None:
+            contract.acknowledge(younger, older, licence)
+        elif contest is not None:
+            contract.contest(younger, older, contest)
+        _finish(chain, _state(contract, younger, older), as_json=as_json)
+
+
+def _contract(chain: Chain, address: str) -> Similarity:
+    from zkinfer.contracts.similarity import Similarity
+
+    return Similarity(chain, address)
+
+
+def _state(contract: Similarity, younger: int, older: int) -> dict[str, Any]:
+    flag = contract.flag_of(younger, older)
+    return {"stage": flag.stage.name.lower(), "answerBy": flag.answer_by, "contested": flag.contested}
+
+
+def _finish(chain: Chain, facts: dict[str, Any], *, as_json: bool) -> None:
+    print_facts(facts)
+    if chain.sends:
+        show_sent(chain)
+    else:
+        show_dry_run(chain)
+    if as_json:
+        print_json({"ok": True, **facts, **transactions_report(chain)})
