@@ -62,6 +62,7 @@ app.add_typer(tokens.app, name="tokens")
 app.add_typer(chain.app, name="chain")
 app.add_typer(oracle.app, name="oracle")
 app.add_typer(works.app, name="works")
+app.add_typer(works.app, name="works")
 app.command("demo")(demo.demo_command)
 app.command("ui")(ui.ui_command)
 

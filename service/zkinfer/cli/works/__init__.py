@@ -1,15 +1,21 @@
-"""The group `zkinfer works`: fingerprints of pictures, labels, and what follows from them."""
+"""The group `zkinfer works`: certificates, licences and revenue of what models make and what they were made from."""
 
 from __future__ import annotations
 
 import typer
 
-from zkinfer.cli.works import labels, prints, similar
+from zkinfer.cli.works import certify, keys, labels, prints, show, similar
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Works: proven fingerprints of pictures, labels by detectors, painted pictures. Needs the extra `works`.",
+    help=(
+        "Certificates of works: what made a file, what may be done with it, how it is found again. Says of everything "
+        "whether it is proven, attested or claimed. Needs the extra `works`."
+    ),
 )
+app.command("keys")(keys.keys_command)
+app.command("certify")(certify.certify_command)
+app.command("show")(show.show_command)
 app.command("print-circuit")(prints.circuit_command)
 app.command("pixels")(prints.pixels_command)
 app.command("print")(prints.print_command)

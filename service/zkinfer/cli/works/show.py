@@ -1,0 +1,135 @@
+"""The command `zkinfer works show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zkinfer.cli.chain.options import Connection, expand_options, open_chain, open_deployment
+from zkinfer.cli.console import REFUSED, exit_on_error, print_facts, print_json, print_result
+from zkinfer.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from zkinfer.contracts.ledger import Ledger
+    from zkinfer.works.certificate import Certificate
+    from zkinfer.works.inspection import Evidence, Finding, Records
+
+
+@expand_options
+def show_command(
+    path: Annotated[Path, typer.Argument(metavar="FILE|work.json", help="A file, or its certificate.")],
+    connection: Connection,
+    certificate: Annotated[
+        Path | None, typer.Option(help="The file's certificate. Default: work.json beside it, if it is of this file.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="The certified file, if a certificate was given first.")] = None,
+    attestation: Annotated[Path | None, typer.Option(help="Attestation of the inference that made it.")] = None,
+    root: Annotated[Path | None, typer.Option(help="Certificates in PEM, whose C2PA signers are trusted.")] = None,
+    sidecar: Annotated[Path | None, typer.Option(help="C2PA credentials that are not in the file.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what is proven, attested and claimed about a work, and what is not proven. Exits with 1 if it does not hold.
+
+    Example: zkinfer works show cat.png --certificate work.json --root ann-keys/root.pem
+    """
+    with exit_on_error(as_json=as_json):
+        from zkinfer.works.inspection import inspect
+
+        read, looked_at = _certificate(path, certificate)
+        content = path if looked_at else file
+        found = inspect(read, _evidence(content, attestation, root, sidecar, _records(connection, read)))
+        _print(found)
+        if as_json:
+            print_json(found.document)
+    if not found.holds:
+        raise typer.Exit(REFUSED)
+
+
+def _certificate(path: Path, given: Path | None) -> tuple[Certificate | None, bool]:
+    """The certificate, and whether the path is the file itself."""
+    from zkinfer.works.certificate import Certificate
+    from zkinfer.works.content import open_content
+    from zkinfer.works.errors import CertificateError
+
+    if given is not None:
+        return Certificate.read(given), True
+    if path.suffix == ".json":
+        return Certificate.read(path), False
+    beside = path.with_name("work.json")
+    if not beside.is_file():
+        return None, True
+    try:
+        found = Certificate.read(beside)
+        found.require_file(open_content(path).sha256)
+    except CertificateError:
+        return None, True
+    return found, True
+
+
+def _evidence(
+    path: Path | None, attestation: Path | None, root: Path | None, sidecar: Path | None, records: Records | None
+) -> Evidence:
+    from zkinfer.verifier.attestation import Attestation
+    from zkinfer.works.content import open_content
+    from zkinfer.works.inspection import Evidence
+
+    given = None
+    if attestation is not None:
+        given = (Attestation.read(attestation), open_content(attestation).sha256)
+    if path is None:
+        return Evidence(attestation=given, records=records)
+    from zkinfer.cli.works.options import require_works
+
+    require_works()
+    from zkinfer.works.credentials import read_marks
+    from zkinfer.works.iscc import fingerprint
+
+    content = open_content(path)
+    prints = fingerprint(path) if content.is_picture else None
+    marks = read_marks(path, content.media_type, root=root, sidecar=sidecar)
+    return Evidence(content, prints, marks, given, records)
+
+
+class _LedgerRecords:
+    """The records of a deployment's ledger."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def require_recorded(self, record: str, outputs: Sequence[int]) -> str:
+        """Where the answer is on record; raises CertificateError if it is not."""
+        from zkinfer.contracts import output_commitment
+        from zkinfer.works.errors import CertificateError
+
+        entry = self._ledger.entry(record)
+        if entry.state != "recorded":
+            raise CertificateError(f"The ledger has no answer {record}: it is {entry.state}.", "Ask another node.")
+        if not output_commitment(outputs).startswith(entry.output_digest):
+            raise CertificateError("The ledger has other outputs under this record.", "The certificate is false.")
+        return f"The ledger {self._ledger.address} has its proven answer {record}."
+
+
+def _records(connection: Connection, certificate: Certificate | None) -> Records | None:
+    if certificate is None or certificate.predicate.evidence.record is None:
+        return None
+    if connection.rpc is None and connection.rpc_file is None:
+        return None
+    return _LedgerRecords(open_deployment(open_chain(connection), connection).ledger)
+
+
+def _print(found: Finding) -> None:
+    from zkinfer.works.evidence import UNPROVEN
+
+    for one in found.statements:
+        print_facts({str(one.level): one.text})
+    for text in found.unchecked:
+        print_facts({"unchecked": text})
+    for text in found.problems:
+        print_facts({"wrong": text})
+    print_facts({"unproven": "; ".join(UNPROVEN)})
+    if found.problems:
+        print_result("[bold red]✗[/] the work is not what is said of it")
