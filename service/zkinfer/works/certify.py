@@ -15,16 +15,9 @@ from zkinfer.works.content import open_content
 from zkinfer.works.credentials import mark
 from zkinfer.works.evidence import Level
 from zkinfer.works.iscc import fingerprint
+from zkinfer.works.kinds import Kind, Origin
 from zkinfer.works.prints import pixels_commitment
-from zkinfer.works.statement import (
-    ChainClaim,
-    ContentClaim,
-    EvidenceClaim,
-    Kind,
-    Origin,
-    Parent,
-    PromptClaim,
-)
+from zkinfer.works.statement import ChainClaim, ContentClaim, EvidenceClaim, Parent, PromptClaim
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -19,7 +19,7 @@ from zkinfer.circuits.errors import EngineError, InputError, why
 from zkinfer.circuits.sandbox.child import Limits, run
 from zkinfer.works.errors import CredentialsError
 from zkinfer.works.iscc import ALGORITHM
-from zkinfer.works.statement import Origin
+from zkinfer.works.kinds import Origin
 from zkinfer.works.vocabularies import to_cawg
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from zkinfer.verifier.errors import RefusedError
 from zkinfer.verifier.signing import PublicKey
 from zkinfer.works.errors import CertificateError, WorkError
 from zkinfer.works.evidence import UNPROVEN, Level
-from zkinfer.works.statement import Origin
+from zkinfer.works.kinds import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,6 @@ it is the signer's word until somebody checks it; see `zkinfer.works.inspection`
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -15,6 +14,7 @@ from pydantic.alias_generators import to_camel
 from zkinfer.circuits.statement import Word
 from zkinfer.verifier.statement import Signer, read_time, write_time
 from zkinfer.works.evidence import Level
+from zkinfer.works.kinds import Kind, Origin, Permission
 
 PREDICATE_TYPE: Final = "urn:zkinfer:predicate:work:v1"
 MAX_PARENTS: Final = 8
@@ -27,38 +27,6 @@ Amount = Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,28})$")]
 Uri = Annotated[str, Field(max_length=2048, pattern=r"^[\x21-\x7e]*$")]
 Text = Annotated[str, Field(max_length=200)]
 Iscc = Annotated[str, Field(pattern=r"^ISCC:[A-Z2-7]{10,60}$")]
-
-
-class Kind(StrEnum):
-    """What a work is; the order is that of the contract's enum."""
-
-    IMAGE = "image"
-    TEXT = "text"
-    AUDIO = "audio"
-    VIDEO = "video"
-    MODEL = "model"
-    ADAPTER = "adapter"
-    PROMPT = "prompt"
-    WORKFLOW = "workflow"
-    DATASET = "dataset"
-    OTHER = "other"
-
-
-class Origin(StrEnum):
-    """Who or what made a work; the order is that of the contract's enum."""
-
-    UNSTATED = "unstated"
-    HUMAN = "human"
-    COMPOSITE = "composite"
-    GENERATED = "generated"
-
-
-class Permission(StrEnum):
-    """One answer to a question of consent, in the words of CAWG and ERC-7517."""
-
-    ALLOWED = "allowed"
-    CONSTRAINED = "constrained"
-    NOT_ALLOWED = "notAllowed"
 
 
 class _Claim(BaseModel):

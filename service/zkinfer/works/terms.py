@@ -17,7 +17,8 @@ from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.storage import read_file
 from zkinfer.verifier.statement import first_problem
 from zkinfer.works.errors import TermsError
-from zkinfer.works.statement import OfferClaim, Permission, Rights
+from zkinfer.works.kinds import Permission
+from zkinfer.works.statement import OfferClaim, Rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

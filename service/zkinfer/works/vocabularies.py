@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from zkinfer.works.statement import Permission, Rights
+from zkinfer.works.kinds import Permission
+from zkinfer.works.statement import Rights
 from zkinfer.works.terms import Use
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from zkinfer.verifier import SigningKey
 from zkinfer.works.certificate import MAX_BYTES, Certificate, sign_certificate
 from zkinfer.works.errors import CertificateError
 from zkinfer.works.evidence import Level
-from zkinfer.works.statement import ContentClaim, EvidenceClaim, Kind, Origin, Parent, Permission, Rights
+from zkinfer.works.kinds import Kind, Origin, Permission
+from zkinfer.works.statement import ContentClaim, EvidenceClaim, Parent, Rights
 
 WORD = "0x" + "12" * 32
 FACTS = {

@@ -9,7 +9,7 @@ from zkinfer.works.certify import Facts, Mark, certify
 from zkinfer.works.content import open_content
 from zkinfer.works.credentials import LABEL, SOURCE_TYPES, Credentials, read_marks
 from zkinfer.works.errors import CredentialsError
-from zkinfer.works.statement import Kind, Origin
+from zkinfer.works.kinds import Kind, Origin
 from zkinfer.works.terms import Terms
 
 

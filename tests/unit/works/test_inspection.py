@@ -12,7 +12,8 @@ from zkinfer.works.credentials import read_marks
 from zkinfer.works.evidence import UNPROVEN, Level
 from zkinfer.works.inspection import Evidence, inspect
 from zkinfer.works.iscc import fingerprint
-from zkinfer.works.statement import Kind, Origin, Parent
+from zkinfer.works.kinds import Kind, Origin
+from zkinfer.works.statement import Parent
 from zkinfer.works.terms import Terms
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from zkinfer.works.errors import TermsError
-from zkinfer.works.statement import Permission, Rights
+from zkinfer.works.kinds import Permission
+from zkinfer.works.statement import Rights
 from zkinfer.works.terms import PRESETS, Terms, Use, strictest
 from zkinfer.works.vocabularies import from_cawg, to_cawg, to_content_usage, to_erc7517, to_pil, to_plus, to_tdmrep
 

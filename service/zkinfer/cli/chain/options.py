@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
@@ -163,10 +163,10 @@ class Payment:
 
 
 def expand_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Replace parameters of the types `Connection` and `Payment` with the options in them."""
+    """Replace parameters whose types are dataclasses, such as `Connection`, with the options in them."""
     hints = get_type_hints(command, include_extras=True)
-    groups: dict[str, type[Connection] | type[Payment]] = {
-        name: kind for name, kind in hints.items() if kind in (Connection, Payment)
+    groups: dict[str, type[Any]] = {
+        name: kind for name, kind in hints.items() if isinstance(kind, type) and is_dataclass(kind)
     }
 
     def run(**given: Any) -> None:  # noqa: ANN401 - parsed by typer
@@ -187,7 +187,7 @@ def expand_options(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _parameters(kind: type[Connection] | type[Payment]) -> list[inspect.Parameter]:
+def _parameters(kind: type[Any]) -> list[inspect.Parameter]:
     hints = get_type_hints(kind, include_extras=True)
     return [
         inspect.Parameter(one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=hints[one.name])
