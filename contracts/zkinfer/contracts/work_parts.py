@@ -1,0 +1,62 @@
+"""The contracts of works that anybody may create: works with their market and tills, and funds of contributors.
+
+They are no part of a deployment's plan, since they have no administrator, and their token URIs lead to somebody's
+server. Each is created at an address that is a hash of its code and arguments, so creating it again does nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkinfer.contracts.abi import creation_code, hex_to_bytes
+from zkinfer.contracts.deploy import Part, create_missing
+from zkinfer.contracts.identifiers import ZERO_ADDRESS
+
+if TYPE_CHECKING:
+    from zkinfer.contracts.chain import Chain
+
+
+def works_of(ledger: str, base_uri: str, similarity: bytes = b"") -> Part:
+    """Works with their market and the code of their tills.
+
+    Args:
+        ledger: where answers of models are recorded.
+        base_uri: the first part of every token's URI; the decimal id and `/metadata` follow.
+        similarity: what `similarity_code` gives, if proven fingerprints are to be compared.
+    """
+    return Part("Works", creation_code("Works", (ledger, base_uri, similarity)), bytes(32), "Works")
+
+
+def similarity_code(ledger: str, listing: str, margin: int, arbiter: str = ZERO_ADDRESS) -> bytes:
+    """The creation code of the contract that compares works, which Works creates.
+
+    Args:
+        ledger: where fingerprints are recorded.
+        listing: the one fingerprint model.
+        margin: by how much rounding can change a coefficient, see `zkinfer.works.print_model.margin`.
+        arbiter: decides contested flags; zero for none.
+    """
+    return creation_code("Similarity", (ledger, hex_to_bytes(listing), margin, arbiter))
+
+
+def fund_of(root: str, total_weight: int, manifest: str, uri: str, market: str) -> Part:
+    """A fund of contributors.
+
+    Args:
+        root: of the Merkle tree over accounts and weights.
+        total_weight: the sum of all weights.
+        manifest: SHA-256 of the file that lists them.
+        uri: where the file is.
+        market: that the fund's data set earns on.
+    """
+    arguments = (hex_to_bytes(root), total_weight, hex_to_bytes(manifest), uri, market)
+    return Part("ContributorFund", creation_code("ContributorFund", arguments), bytes(32), "ContributorFund")
+
+
+def create(chain: Chain, part: Part) -> str:
+    """Create a contract unless it exists; returns its address.
+
+    Raises ChainError if its constructor refuses, or if the chain has no deployment of zkinfer.
+    """
+    create_missing(chain, [part], lambda *_: None)
+    return part.address
