@@ -159,6 +159,17 @@ class Registry:
         """The least price of an answer, in wei; raises RevertedError if there is no such listing."""
         return int(self._chain.read("ModelRegistry", self.address, "programOf", hex_to_bytes(listing))[5])
 
+    def owner_of(self, listing: str) -> str:
+        """The account that owns a listing, and is paid its fees; raises RevertedError if there is none."""
+        return str(self._chain.read("ModelRegistry", self.address, "ownerOf", hex_to_bytes(listing))).lower()
+
+    def offer_ownership(self, listing: str, account: str) -> TxReceipt | None:
+        """Name the next owner, who must accept, as the owner; None if it is named already."""
+        return self._chain.ensure(
+            lambda: self.listing(listing).pending_owner.lower() == account,
+            lambda: self._write("offerOwnership", hex_to_bytes(listing), account),
+        )
+
     def verifier_is_live(self, listing: str) -> bool:
         """Whether a listing's verifier can accept proofs: neither stopped nor its route removed.
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # Variables of other commands, which may be set in the same environment.
 _OTHER_VARIABLES = {
     f"ZKINFER_{name}"
-    for name in ("HOME", "SETUP_PATH", "RPC_URL", "DEPLOYMENT", "KEYSTORE", "SIMILARITY", "TOKEN_FILE")
+    for name in ("HOME", "SETUP_PATH", "RPC_URL", "DEPLOYMENT", "KEYSTORE", "SIMILARITY", "TOKEN_FILE", "WORKS")
 }
 
 

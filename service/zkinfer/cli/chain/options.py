@@ -262,7 +262,7 @@ def open_chain(connection: Connection, payment: Payment | None = None) -> Chain:
         confirmations=payment.confirmations or deployment.default_confirmations(url),
     )
     return deployment.open_chain(
-        url, signer=lambda chain_id: _signer(payment, chain_id), limits=limits, dry_run=payment.dry_run
+        url, signer=lambda chain_id: open_signer(payment, chain_id), limits=limits, dry_run=payment.dry_run
     )
 
 
@@ -290,7 +290,8 @@ def open_deployment(chain: Chain, connection: Connection) -> Deployed:
     return deployment.open_deployment(chain, book_path(connection, chain.id))
 
 
-def _signer(payment: Payment, chain_id: int) -> Signer:
+def open_signer(payment: Payment, chain_id: int) -> Signer:
+    """The account that signs and pays; raises typer.BadParameter unless exactly one is given, or ChainError."""
     from zkinfer.contracts.signers import RemoteSigner, load_keystore, unsafe_dev_account
 
     accounts = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from zkinfer.cli.works import certify, keys, labels, prints, show, similar
+from zkinfer.cli.works import certify, keys, labels, market, prints, register, show, similar, status, till
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,6 +16,16 @@ app = typer.Typer(
 app.command("keys")(keys.keys_command)
 app.command("certify")(certify.certify_command)
 app.command("show")(show.show_command)
+app.command("deploy")(register.deploy_command)
+app.command("agree")(register.agree_command)
+app.command("register")(register.register_command)
+app.command("offer")(market.offer_command)
+app.command("buy")(market.buy_command)
+app.command("pay")(market.pay_command)
+app.command("settle")(market.settle_command)
+app.command("withdraw")(market.withdraw_command)
+app.command("status")(status.status_command)
+app.add_typer(till.app, name="till")
 app.command("print-circuit")(prints.circuit_command)
 app.command("pixels")(prints.pixels_command)
 app.command("print")(prints.print_command)

@@ -1,16 +1,66 @@
-"""What the commands of works share."""
+"""What the commands of works share: works and their contracts, uses, keys, and the end of a command."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from zkinfer.cli.console import require_extra
+import typer
+
+from zkinfer.cli.chain.options import parse_address, show_dry_run, show_sent, transactions_report
+from zkinfer.cli.console import print_facts, print_json, require_extra
 from zkinfer.cli.options import read_passphrase
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
+    from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.market import Market
+    from zkinfer.contracts.works import Works
     from zkinfer.verifier import SigningKey
+
+
+def parse_work(text: object) -> int:
+    """The number of a work, decimal or 0x...; raises typer.BadParameter for anything else."""
+    if isinstance(text, int):
+        return text
+    try:
+        number = int(str(text).strip(), 0)
+    except ValueError as err:
+        raise typer.BadParameter(f"{str(text)[:80]!r} is no work: give its number, decimal or 0x...") from err
+    if not 0 <= number < 1 << 256:
+        raise typer.BadParameter("a work's number has 256 bits")
+    return number
+
+
+def parse_uses(text: object) -> int:
+    """The bits of `commercial,derivatives`; raises typer.BadParameter for an unknown use."""
+    if isinstance(text, int):
+        return text
+    from zkinfer.works.terms import Use
+
+    known = {str(one.name).lower(): one for one in Use}
+    found = 0
+    for word in str(text).split(","):
+        if word.strip().lower() not in known:
+            raise typer.BadParameter(f"{word[:40]!r} is no use: give some of {', '.join(known)}")
+        found |= known[word.strip().lower()]
+    return int(found)
+
+
+Work = Annotated[int, typer.Argument(parser=parse_work, metavar="WORK", help="The work.", show_default=False)]
+WorksAddress = Annotated[
+    str,
+    typer.Option(
+        "--works",
+        envvar="ZKINFER_WORKS",
+        parser=parse_address,
+        metavar="ADDRESS",
+        help="The contract of the works, see `works deploy`.",
+        show_default=False,
+    ),
+]
+CertificateFile = Annotated[Path, typer.Argument(metavar="work.json", help="The certificate.", show_default=False)]
 
 
 def require_works() -> None:
@@ -25,3 +75,28 @@ def load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
 
     encrypted = is_encrypted(path)
     return load_signing_key(path, passphrase=read_passphrase(passphrase_file, confirm=False) if encrypted else None)
+
+
+def clients(chain: Chain, works: str) -> tuple[Works, Market]:
+    """The clients of the works and of their market."""
+    from zkinfer.contracts.market import Market
+    from zkinfer.contracts.works import Works
+
+    found = Works(chain, works)
+    return found, Market(chain, found.market)
+
+
+def finish(chain: Chain, facts: Mapping[str, Any], *, as_json: bool, amounts: Mapping[str, int] | None = None) -> None:
+    """Show what was done and what it cost, or would cost; amounts in wei are shown in ether, and kept exact in JSON."""
+    print_facts({**facts, **in_ethers(amounts or {})})
+    (show_sent if chain.sends else show_dry_run)(chain)
+    if as_json:
+        exact = {name: str(amount) for name, amount in (amounts or {}).items()}
+        print_json({"ok": True, **facts, **exact, **transactions_report(chain)})
+
+
+def in_ethers(amounts: Mapping[str, int]) -> dict[str, str]:
+    """Amounts in wei as people read them."""
+    from zkinfer.contracts.transactions import in_ether
+
+    return {name: in_ether(amount) for name, amount in amounts.items()}

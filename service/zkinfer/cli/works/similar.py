@@ -14,30 +14,15 @@ from zkinfer.cli.chain.options import (
     open_chain,
     open_deployment,
     parse_address,
-    show_dry_run,
-    show_sent,
-    transactions_report,
 )
 from zkinfer.cli.chain.request import read_own_request
-from zkinfer.cli.console import exit_on_error, print_facts, print_json
+from zkinfer.cli.console import exit_on_error
 from zkinfer.cli.options import AsJson, AttestationFile
+from zkinfer.cli.works.options import finish, parse_work
 
 if TYPE_CHECKING:
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.similarity import Similarity
-
-
-def parse_work(text: object) -> int:
-    """The number of a work, decimal or 0x...; raises typer.BadParameter for anything else."""
-    if isinstance(text, int):
-        return text
-    try:
-        number = int(str(text).strip(), 0)
-    except ValueError as err:
-        raise typer.BadParameter(f"{str(text)[:80]!r} is no work: give its number, decimal or 0x...") from err
-    if not 0 <= number < 1 << 256:
-        raise typer.BadParameter("a work's number has 256 bits")
-    return number
 
 
 Younger = Annotated[
@@ -83,7 +68,7 @@ def record_command(
         outputs = claim.predicate.statement.outputs
         found = read_print(outputs)
         _contract(deployed.chain, similarity).print(work, placed.request, outputs, found.bits)
-        _finish(deployed.chain, {"work": hex(work), "bits": hex(found.bits)}, as_json=as_json)
+        finish(deployed.chain, {"work": hex(work), "bits": hex(found.bits)}, as_json=as_json)
 
 
 @expand_options
@@ -106,9 +91,7 @@ def flag_command(
         contract = _contract(chain, similarity)
         distance, compared = contract.distance(younger, older)
         contract.flag(younger, older)
-        _finish(
-            chain, {"distance": distance, "compared": compared, **_state(contract, younger, older)}, as_json=as_json
-        )
+        finish(chain, {"distance": distance, "compared": compared, **_state(contract, younger, older)}, as_json=as_json)
 
 
 @expand_options
@@ -137,7 +120,7 @@ def answer_command(
             contract.acknowledge(younger, older, licence)
         elif contest is not None:
             contract.contest(younger, older, contest)
-        _finish(chain, _state(contract, younger, older), as_json=as_json)
+        finish(chain, _state(contract, younger, older), as_json=as_json)
 
 
 def _contract(chain: Chain, address: str) -> Similarity:
@@ -149,13 +132,3 @@ def _contract(chain: Chain, address: str) -> Similarity:
 def _state(contract: Similarity, younger: int, older: int) -> dict[str, Any]:
     flag = contract.flag_of(younger, older)
     return {"stage": flag.stage.name.lower(), "answerBy": flag.answer_by, "contested": flag.contested}
-
-
-def _finish(chain: Chain, facts: dict[str, Any], *, as_json: bool) -> None:
-    print_facts(facts)
-    if chain.sends:
-        show_sent(chain)
-    else:
-        show_dry_run(chain)
-    if as_json:
-        print_json({"ok": True, **facts, **transactions_report(chain)})

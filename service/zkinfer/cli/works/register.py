@@ -1,0 +1,224 @@
+"""The commands `zkinfer works deploy`, `agree` and `register`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zkinfer.cli.chain.options import (
+    Connection,
+    Payment,
+    expand_options,
+    open_chain,
+    open_deployment,
+    open_signer,
+    parse_address,
+    parse_word,
+)
+from zkinfer.cli.chain.request import read_own_request
+from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result
+from zkinfer.cli.options import AsJson, parse_period
+from zkinfer.cli.works.options import CertificateFile, WorksAddress, clients, finish
+
+if TYPE_CHECKING:
+    from zkinfer.contracts.works import Registration, Works
+    from zkinfer.works.agreement import Agreement
+
+
+@dataclass(frozen=True, slots=True)
+class Derivation:
+    """What a work was derived from, and what its resale costs."""
+
+    licence: Annotated[
+        list[int] | None, typer.Option(help="The creator's licence under which it was derived. Repeatable.")
+    ] = None
+    offer: Annotated[
+        list[str] | None,
+        typer.Option(parser=parse_word, metavar="ID", help="Buy this offer on the way, as a parent. Repeatable."),
+    ] = None
+    resale: Annotated[float, typer.Option(min=0, max=10, help="Royalty of a resale, in percent.")] = 0.0
+    uri: Annotated[str, typer.Option(help="Where the certificate and the file are.")] = ""
+
+
+@expand_options
+def deploy_command(
+    base_uri: Annotated[str, typer.Option(help="The first part of every token's URI, such as https://HOST/v1/works/.")],
+    connection: Connection,
+    payment: Payment,
+    print_listing: Annotated[
+        str | None,
+        typer.Option(parser=parse_word, metavar="ID", help="Compare fingerprints that this listing proves."),
+    ] = None,
+    arbiter: Annotated[
+        str | None,
+        typer.Option(parser=parse_address, metavar="ADDRESS", help="Decides contested flags. Default: none."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Deploy works with their market, on a deployment of zkinfer. They have no administrator. Idempotent.
+
+    Example: zkinfer works deploy --base-uri https://works.example/v1/works/ --keystore me.json
+    """
+    with exit_on_error(as_json=as_json):
+        deployed = open_deployment(open_chain(connection, payment), connection)
+        from zkinfer.contracts.identifiers import ZERO_ADDRESS
+        from zkinfer.contracts.work_parts import create, similarity_code, works_of
+
+        chain, ledger = deployed.chain, deployed.ledger.address
+        code = b""
+        if print_listing is not None:
+            from zkinfer.works.print_model import margin
+
+            code = similarity_code(ledger, print_listing, margin(256), arbiter or ZERO_ADDRESS)
+        part = works_of(ledger, base_uri, code)
+        create(chain, part)
+        facts: dict[str, Any] = {"works": part.address}
+        if chain.sends:
+            works, market = clients(chain, part.address)
+            facts |= {"market": market.address, "similarity": works.similarity}
+        finish(chain, facts, as_json=as_json)
+
+
+@expand_options
+def agree_command(
+    certificate: CertificateFile,
+    works: WorksAddress,
+    connection: Connection,
+    payment: Payment,
+    derivation: Derivation,
+    out: Annotated[Path, typer.Option(help="The agreement to write, for the platform.")] = Path("agreement.json"),
+    valid: Annotated[
+        timedelta | None,
+        typer.Option(parser=parse_period, metavar="PERIOD", help="How long it may be registered. Default: 7d."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sign, as the creator, that somebody else may register your work and pay for it. Sends no transaction.
+
+    The signature covers every field, and the contract.
+
+    Example: zkinfer works agree work.json --works 0x... --keystore me.json
+    """
+    with exit_on_error(as_json=as_json):
+        from zkinfer.circuits.storage import refuse_existing
+        from zkinfer.works.agreement import sign_agreement
+
+        refuse_existing(out)
+        chain = open_chain(connection)
+        what = _registration(certificate, derivation)
+        deadline = chain.time() + int((valid or timedelta(days=7)).total_seconds())
+        agreement = sign_agreement(what, chain.id, works, deadline, open_signer(payment, chain.id))
+        agreement.write(out)
+        print_result(f"[green]✓[/] {plain(out)}: give it to whoever registers the work, with the certificate")
+        facts = {"creator": agreement.creator, "deadline": deadline}
+        print_facts(facts)
+        if as_json:
+            print_json({"ok": True, "agreement": str(out), **facts})
+
+
+@expand_options
+def register_command(
+    certificate: CertificateFile,
+    works: WorksAddress,
+    connection: Connection,
+    payment: Payment,
+    derivation: Derivation,
+    agreement: Annotated[
+        Path | None, typer.Option(help="Register for the creator who signed this: see `works agree`.")
+    ] = None,
+    request: Annotated[
+        Path | None, typer.Option(help="Your request, whose recorded answer the work is: its generation is proven.")
+    ] = None,
+    attestation: Annotated[Path | None, typer.Option(help="The answer's attestation, with --request.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Register a certified work: a token, with its parents and their shares for ever. Re-running is idempotent.
+
+    Example: zkinfer works register work.json --works 0x... --licence 3 --keystore me.json
+    """
+    if (request is None) != (attestation is None) or (request and agreement):
+        raise typer.BadParameter("--request belongs with --attestation, and not with --agreement")
+    with exit_on_error(as_json=as_json):
+        chain = open_chain(connection, payment)
+        contract, market = clients(chain, works)
+        if agreement is not None:
+            from zkinfer.works.agreement import Agreement
+
+            signed = Agreement.read(agreement)
+            what, creator = _agreed(certificate, signed, chain.id, works), signed.creator
+            value = sum(market.offer_of(one).price for one in what.offers)
+            contract.register_for(what, creator, signed.deadline, signed.signature_bytes, value=value)
+        else:
+            what, creator = _registration(certificate, derivation), chain.address
+            value = sum(market.offer_of(one).price for one in what.offers)
+            if request is None or attestation is None:
+                contract.register(what, creator, value=value)
+            else:
+                what = _proven(contract, connection, payment, what, request, attestation, value)
+        work = contract.id_of(creator, what.content)
+        if chain.sends:
+            print_result(f"[green]✓[/] work {plain(hex(work))}")
+        finish(chain, {"work": hex(work), "creator": creator, "content": what.content}, as_json=as_json)
+
+
+def _registration(path: Path, derivation: Derivation) -> Registration:
+    """What a certificate and the options say, for the contract."""
+    from zkinfer.contracts.works import ZERO_WORD, Registration
+    from zkinfer.works.certificate import Certificate
+
+    certificate = Certificate.read(path)
+    certificate.verified()
+    predicate = certificate.predicate
+    return Registration(
+        content="0x" + certificate.sha256,
+        kind=str(predicate.kind),
+        origin=str(predicate.origin),
+        manifest=ZERO_WORD if predicate.manifest is None else "0x" + predicate.manifest,
+        attestation="0x" + certificate.digest.value.hex(),
+        pixels=predicate.content.pixels or ZERO_WORD,
+        resale_bps=round(derivation.resale * 100),
+        licences=tuple(derivation.licence or ()),
+        offers=tuple(derivation.offer or ()),
+        uri=derivation.uri,
+    )
+
+
+def _agreed(path: Path, agreement: Agreement, chain_id: int, works: str) -> Registration:
+    """The registration that was signed, after a comparison with the certificate; raises CertificateError."""
+    from zkinfer.works.certificate import Certificate
+    from zkinfer.works.errors import CertificateError
+
+    certificate = Certificate.read(path)
+    certificate.verified()
+    agreement.require_for(chain_id, works)
+    if agreement.registration.attestation != "0x" + certificate.digest.value.hex():
+        raise CertificateError("The agreement is about another certificate.", "Ask the creator to sign this one.")
+    return agreement.registration
+
+
+def _proven(
+    contract: Works,
+    connection: Connection,
+    payment: Payment,
+    what: Registration,
+    request: Path,
+    attestation: Path,
+    value: int,
+) -> Registration:
+    """Register a recorded answer; its content is the digest of the outputs."""
+    from dataclasses import replace
+
+    from zkinfer.verifier import Attestation
+
+    deployed = open_deployment(open_chain(connection, payment), connection)
+    placed = read_own_request(deployed, request)
+    claim = Attestation.read(attestation)
+    proven = replace(what, content="0x" + claim.statement.output_digest)
+    contract.register_proven(
+        proven, placed.request.requester, placed.request, claim.predicate.statement.outputs, value=value
+    )
+    return proven

@@ -1,0 +1,96 @@
+"""The command `zkinfer works status`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from zkinfer.cli.chain.options import Connection, expand_options, open_chain, parse_address
+from zkinfer.cli.console import REFUSED, exit_on_error, plain, print_facts, print_json, print_result
+from zkinfer.cli.options import AsJson
+from zkinfer.cli.works.options import Work, WorksAddress, clients, in_ethers, parse_uses
+
+if TYPE_CHECKING:
+    from zkinfer.contracts.market import Market
+    from zkinfer.contracts.works import Works
+
+
+@expand_options
+def status_command(
+    work: Work,
+    works: WorksAddress,
+    connection: Connection,
+    licence: Annotated[int | None, typer.Option(help="Ask whether this licence covers a use.")] = None,
+    holder: Annotated[
+        str | None, typer.Option(parser=parse_address, metavar="ADDRESS", help="Who wants to use it, with --licence.")
+    ] = None,
+    subject: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Or the domain that wants to use it.")] = None,
+    uses: Annotated[
+        int, typer.Option(parser=parse_uses, metavar="USES", help="The uses, with commas.", show_default="commercial")
+    ] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Show a work: who registered it, what it rests on, its lineage, its income, and whether a use is licensed.
+
+    With --licence it exits with 1 unless the licence covers the use now.
+
+    Example: zkinfer works status 0x12... --licence 3 --subject acme.example --uses commercial
+    """
+    if licence is not None and (holder is None) == (subject is None):
+        raise typer.BadParameter("--licence needs --holder or --subject")
+    with exit_on_error(as_json=as_json):
+        chain = open_chain(connection)
+        contract, market = clients(chain, works)
+        facts, amounts = _facts(contract, work), _amounts(contract, market, work)
+        print_facts({name: value for name, value in facts.items() if name != "parents"} | in_ethers(amounts))
+        for one in facts["parents"]:
+            print_facts({"parent": f"{one['work']} gets {one['share'] / 100:g} % of its income"})
+        authorised = None
+        if licence is not None:
+            authorised = _covers(market, licence, work, holder, subject, uses)
+            mark = "[green]✓[/] covers" if authorised else "[bold red]✗[/] does not cover"
+            print_result(f"licence {licence} {mark} {plain(holder or subject)}")
+        if as_json:
+            exact = {name: str(amount) for name, amount in amounts.items()}
+            print_json({"ok": authorised is not False, **facts, **exact, "authorised": authorised})
+    if authorised is False:
+        raise typer.Exit(REFUSED)
+
+
+def _facts(contract: Works, work: int) -> dict[str, Any]:
+    from zkinfer.works.evidence import Level
+
+    record = contract.work(work)
+    # The contract stores a signature's digest, which it cannot check: only a record of the ledger is proven there.
+    level = Level.PROVEN if record.is_proven else Level.CLAIMED
+    return {
+        "work": hex(work),
+        "kind": record.kind,
+        "origin": f"{record.origin}, {level}",
+        "creator": record.creator,
+        "owner": contract.owner_of(work),
+        "since": record.since,
+        "standing": record.standing.name.lower(),
+        "content": record.content,
+        "certificate": record.attestation,
+        "record": record.record if record.is_proven else "none",
+        "till": contract.till_of(work),
+        "parents": [{"work": hex(parent), "share": share} for parent, share in contract.parents(work)],
+    }
+
+
+def _amounts(contract: Works, market: Market, work: int) -> dict[str, int]:
+    credit = market.credit(contract.owner_of(work))
+    return {"received": market.received(work), "pending": market.pending(work), "ownerCredit": credit}
+
+
+def _covers(market: Market, licence: int, work: int, holder: str | None, subject: str | None, uses: int) -> bool:
+    from zkinfer.contracts.market import subject_of
+
+    found = market.licence(licence)
+    if subject is not None:
+        if found.subject != subject_of(subject.removeprefix("dns:")):
+            return False
+        holder = found.holder
+    return market.covers(licence, work, holder or found.holder, uses)
