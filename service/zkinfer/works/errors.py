@@ -25,3 +25,11 @@ class CertificateError(WorkError):
 
 class CredentialsError(WorkError):
     """C2PA credentials cannot be made or read, or the certificate for signing them is unsuitable."""
+
+
+class DatasetError(InputError):
+    """A data set or its table of contributors is malformed, or does not have what was asked for."""
+
+
+class ConsentError(WorkError):
+    """Files do not allow what is to be done with them; the message names them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from zkinfer.cli.works import certify, keys, labels, market, prints, register, show, similar, status, till
+from zkinfer.cli.works import certify, dataset, keys, labels, market, prints, register, show, similar, status, till
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -26,6 +26,7 @@ app.command("settle")(market.settle_command)
 app.command("withdraw")(market.withdraw_command)
 app.command("status")(status.status_command)
 app.add_typer(till.app, name="till")
+app.add_typer(dataset.app, name="dataset")
 app.command("print-circuit")(prints.circuit_command)
 app.command("pixels")(prints.pixels_command)
 app.command("print")(prints.print_command)
