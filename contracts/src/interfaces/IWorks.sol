@@ -126,6 +126,8 @@ interface IWorks is IERC2981, IERC7007 {
     error BadSignature();
     /// @notice Only the requester of an answer may register it.
     error NotTheRequester(address requester);
+    /// @notice The creator has not approved the caller for all tokens.
+    error NotApproved(address creator, address caller);
     /// @notice The content is not the SHA-256 of the answer's output words.
     error ContentMismatch(bytes32 expected, bytes32 actual);
     /// @notice A record makes one work.
@@ -173,8 +175,9 @@ interface IWorks is IERC2981, IERC7007 {
         returns (uint256 work);
 
     /// @notice Register a model's answer, as the requester of the answer.
-    /// @dev The creator does not sign: the requester vouches for him. Any requester of the same answer can register
-    /// it for the same creator, and only the first does: a contract that relies on this call must bear its failure.
+    /// @dev The creator does not sign, so the requester is the creator, or has his approval for all tokens
+    /// (`setApprovalForAll`): a registration uses his licences, and fixes for ever with whom his work shares. Who has
+    /// that approval can move the creator's tokens, too: give it only to a contract that never does.
     /// @param what The work; its content is the SHA-256 of the output words.
     /// @param creator The creator, whose licences are used and who gets the token.
     /// @param request The request.

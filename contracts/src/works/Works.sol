@@ -102,6 +102,7 @@ contract Works is ERC721, EIP712, IWorks {
         int256[] calldata outputs
     ) external payable override returns (uint256 work) {
         if (request.requester != msg.sender) revert NotTheRequester(request.requester);
+        if (creator != msg.sender && !isApprovedForAll(creator, msg.sender)) revert NotApproved(creator, msg.sender);
         if (what.origin != Origin.Generated) revert NotGenerated(what.origin);
         bytes32 record = LEDGER.requireSound(request, outputs);
         bytes memory words = abi.encodePacked(outputs);

@@ -61,6 +61,8 @@ contract StudioProofsTest is Test {
         bytes32 second = market.offer(offer(prompt, PROMPT_PRICE, 500));
         deployAt(addressOf("studio"), abi.encodePacked(type(Studio).creationCode, abi.encode(works, listing, model)));
         studio = Studio(addressOf("studio"));
+        vm.prank(creator);
+        works.setApprovalForAll(address(studio), true);
         wanted = Order(Right(first, 0), Right(second, 0), asked(0).inputCommitment, addressOf("prover"), PROVER_FEE);
     }
 

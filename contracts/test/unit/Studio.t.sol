@@ -238,8 +238,8 @@ contract StudioTest is StudioSystem {
         vm.assertEq(ledger.creditOf(PROVER), PROVER_FEE);
     }
 
-    /// @dev Mallory has the same picture proven, and registers it in Alice's name first. Alice still has her picture.
-    function test_deliver_registeredByAnotherRequester_doesNotStrand() external {
+    /// @dev Mallory has the same picture proven, and would register it in Alice's name first, with parents of his own.
+    function test_deliver_registeredByAnotherRequester_isRefused() external {
         commission();
         Request memory same = requestOf(7);
         (same.requester, same.consumer, same.refundTo) = (MALLORY, MALLORY, MALLORY);
@@ -247,11 +247,26 @@ contract StudioTest is StudioSystem {
         answer(same);
         Registration memory what;
         (what.content, what.origin) = (content(), Origin.Generated);
+        vm.expectRevert(abi.encodeWithSelector(IWorks.NotApproved.selector, ALICE, MALLORY));
         vm.prank(MALLORY);
-        uint256 work = works.registerProven(what, ALICE, same, answers());
-        vm.assertEq(deliver(made(0)), work);
-        vm.assertEq(works.ownerOf(work), ALICE);
-        vm.assertEq(ledger.creditOf(PROVER), 2 * PROVER_FEE);
+        works.registerProven(what, ALICE, same, answers());
+        (uint256[] memory parents,) = works.parentsOf(deliver(made(0)));
+        vm.assertEq(parents.length, 2);
+    }
+
+    function test_deliver_approvalWithdrawn_paysTheProver() external {
+        commission();
+        approve(ALICE, false);
+        uint256 work = deliver(made(0));
+        vm.assertEq(ledger.creditOf(PROVER), PROVER_FEE);
+        vm.expectRevert(nonexistent(work));
+        works.ownerOf(work);
+    }
+
+    function test_commission_withoutApproval_isRefused() external {
+        approve(ALICE, false);
+        uint256 value = MODEL_PRICE + PROMPT_PRICE + FEES;
+        refusesOrder(order(), value, abi.encodeWithSelector(Studio.NotApproved.selector, ALICE));
     }
 
     function test_deliver_samePictureAgain_isTheSameWork() external {
@@ -274,6 +289,7 @@ contract StudioTest is StudioSystem {
     /// @dev Tokens are minted without asking: a contract that takes none gets its picture, and cannot interfere.
     function test_deliver_toAContractThatTakesNoTokens_isMinted() external {
         Eager eager = new Eager(studio);
+        approve(address(eager), true);
         vm.deal(address(eager), 1 ether);
         eager.order(order(), MODEL_PRICE + PROMPT_PRICE + FEES);
         Request memory asked = made(0);

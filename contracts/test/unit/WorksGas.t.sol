@@ -81,6 +81,8 @@ contract WorksGasTest is WorksSystem {
         answer(requestOf(0));
         Registration memory what = full("a");
         (what.content, what.origin) = (sha256(abi.encodePacked(answers())), Origin.Generated);
+        vm.prank(BOB);
+        works.setApprovalForAll(ALICE, true);
         bytes memory data = abi.encodeCall(works.registerProven, (what, BOB, requestOf(0), answers()));
         measureBy(ALICE, "registerProven, no parents", address(works), 0, data);
     }

@@ -15,6 +15,8 @@ contract WorksProvenTest is WorksSystem {
     function setUp() public override {
         super.setUp();
         digest = sha256(words());
+        vm.prank(BOB);
+        works.setApprovalForAll(ALICE, true);
     }
 
     function test_registerProven_requester_registersForACreator() external {
@@ -32,6 +34,21 @@ contract WorksProvenTest is WorksSystem {
         vm.assertEq(stored.creator, BOB);
         vm.assertEq(works.ownerOf(work), BOB);
         vm.assertEq(works.workOfRecord(record), work);
+    }
+
+    /// @dev Or anybody who has the same answer proven could name himself a parent of Bob's work, and share what it earns.
+    function test_registerProven_withoutTheCreatorsApproval_reverts() external {
+        recorded(0);
+        Registration memory what = generated();
+        what.offers = list(offerOf(registerAs(ALICE, "parent"), 0, 5000, REMIX));
+        vm.prank(BOB);
+        works.setApprovalForAll(ALICE, false);
+        refusesProven(what, requestOf(0), abi.encodeWithSelector(IWorks.NotApproved.selector, BOB, ALICE));
+    }
+
+    function test_registerProven_asTheCreator_needsNoApproval() external {
+        recorded(0);
+        vm.assertEq(works.ownerOf(prove(ALICE, 0)), ALICE);
     }
 
     function test_registerProven_notTheRequester_reverts() external {
@@ -95,6 +112,8 @@ contract WorksProvenTest is WorksSystem {
     function test_registerProven_recordAgain_reverts() external {
         bytes32 record = recorded(0);
         prove(BOB, 0);
+        vm.prank(CAROL);
+        works.setApprovalForAll(ALICE, true);
         vm.prank(ALICE);
         vm.expectRevert(abi.encodeWithSelector(IWorks.RecordUsed.selector, record));
         works.registerProven(generated(), CAROL, requestOf(0), answers());
@@ -148,7 +167,7 @@ contract WorksProvenTest is WorksSystem {
     /// @dev Or a stranger could bind somebody's work to a listing of his own.
     function test_addAigcData_notTheOwner_reverts() external {
         recorded(0);
-        uint256 work = registerAs(BOB, generated(), 0);
+        uint256 work = registerAs(CAROL, generated(), 0);
         bytes memory why = abi.encodeWithSignature("ERC721InsufficientApproval(address,uint256)", ALICE, work);
         refusesData(work, abi.encode(requestOf(0)), words(), "", why);
     }

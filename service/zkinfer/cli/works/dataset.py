@@ -86,9 +86,9 @@ def fund_command(
 def claim_command(
     manifest: Manifest,
     fund: Annotated[str, typer.Option(parser=parse_address, metavar="ADDRESS", help="The fund.", show_default=False)],
-    account: Annotated[
+    contributor: Annotated[
         list[str],
-        typer.Option(parser=parse_address, metavar="ADDRESS", help="A contributor to pay. Repeatable."),
+        typer.Option(parser=parse_address, metavar="ADDRESS", help="An account to pay. Repeatable.", show_default=False),
     ],
     connection: Connection,
     payment: Payment,
@@ -96,7 +96,7 @@ def claim_command(
 ) -> None:
     """Pay contributors what is due to them, by proofs from the data set's file alone. Anybody may.
 
-    Example: zkinfer works dataset claim --manifest dataset.json --fund 0x... --account 0x... --keystore me.json
+    Example: zkinfer works dataset claim --manifest dataset.json --fund 0x... --contributor 0x... --keystore me.json
     """
     with exit_on_error(as_json=as_json):
         from zkinfer.contracts.tills import ContributorFund
@@ -107,7 +107,7 @@ def claim_command(
         contract = ContributorFund(chain, fund)
         require_fund(proofs.dataset, contract)
         amounts = {}
-        for one in account:
+        for one in contributor:
             weight, proof = proofs.of_contributor(one)
             amounts[one] = contract.due(one, weight)
             contract.claim(one, weight, proof)
