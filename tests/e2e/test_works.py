@@ -46,9 +46,9 @@ def test_picture_is_trusted_and_its_origin_claimed(done):
 def test_licence_covers_its_own_subject_and_use_alone(done):
     lines = re.findall(r"^licence 1 .*$", done.stdout, re.MULTILINE)
     assert lines == [
-        "licence 1 ✓ covers acme.example",
-        "licence 1 ✗ does not cover other.example",
-        "licence 1 ✗ does not cover acme.example",
+        "licence 1 ✓ covers acme.example (the buyer's claim)",
+        "licence 1 ✗ does not cover other.example (the buyer's claim)",
+        "licence 1 ✗ does not cover acme.example (the buyer's claim)",
     ]
 
 

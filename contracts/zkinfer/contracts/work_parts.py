@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from zkinfer.contracts.abi import creation_code, hex_to_bytes
-from zkinfer.contracts.deploy import Part, create_missing
+from zkinfer.contracts.artifacts import load
+from zkinfer.contracts.deploy import Part, create_missing, require_code_at
 from zkinfer.contracts.identifiers import ZERO_ADDRESS
 
 if TYPE_CHECKING:
@@ -60,3 +61,13 @@ def create(chain: Chain, part: Part) -> str:
     """
     create_missing(chain, [part], lambda *_: None)
     return part.address
+
+
+def require_works_at(chain: Chain, address: str) -> None:
+    """Return if an address and the market that it names have the code of works and their market.
+
+    Raises DeploymentError if there is no code, or CodeMismatchError if it is other code.
+    """
+    load("Works").require_code(require_code_at(chain, "Works", address))
+    market = str(chain.read("Works", address, "MARKET")).lower()
+    load("Market").require_code(require_code_at(chain, "Market", market))

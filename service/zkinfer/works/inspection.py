@@ -18,6 +18,9 @@ from zkinfer.works.kinds import Origin
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from zkinfer.verifier.attestation import Attestation
     from zkinfer.works.certificate import Certificate
     from zkinfer.works.content import Content
@@ -36,8 +39,8 @@ _DECODER_BITS: Final = 8
 class Records(Protocol):
     """A ledger, as far as this needs it."""
 
-    def require_recorded(self, record: str, outputs: Sequence[int]) -> str:
-        """Where the answer is on record; raises RefusedError or WorkError if it is not."""
+    def require_recorded(self, record: str, model_id: str | None, outputs: Sequence[int]) -> str:
+        """Where this model's answer is on record; raises RefusedError or WorkError if it is not."""
         ...
 
 
@@ -96,6 +99,7 @@ class Evidence:
 
     Args:
         content: the file.
+        pixels: of the file, `[height, width, 3]`, if it is a picture.
         prints: its fingerprint, if it is a picture.
         marks: its C2PA credentials.
         attestation: of the inference that made it, and the SHA-256 of its file as hex.
@@ -103,6 +107,7 @@ class Evidence:
     """
 
     content: Content | None = None
+    pixels: NDArray[np.uint8] | None = None
     prints: Fingerprint | None = None
     marks: Marks | None = None
     attestation: tuple[Attestation, str] | None = None
@@ -215,16 +220,38 @@ def _checked_evidence(finding: Finding, certificate: Certificate, evidence: Evid
     attestation, digest = evidence.attestation
     try:
         _require_attestation(certificate, attestation, digest)
+        if not _is_the_answer(evidence, attestation):
+            finding.unchecked.append(
+                "Nothing ties the file to the attested answer: it is neither its output words nor their picture."
+            )
+            return Level.CLAIMED, text
+        text = f"{text} {attestation.envelope.keyid} attests it; the proof is verified by `zkinfer verify`."
         if claim.record is None:
             return Level.ATTESTED, text
         if evidence.records is None:
             finding.unchecked.append("The record on the ledger was not looked up: use --rpc.")
             return Level.ATTESTED, text
-        where = evidence.records.require_recorded(claim.record, attestation.predicate.statement.outputs)
+        outputs = attestation.predicate.statement.outputs
+        where = evidence.records.require_recorded(claim.record, claim.model_id, outputs)
     except (RefusedError, WorkError) as err:
         finding.problems.append(str(err))
-        return Level.CLAIMED, text
-    return Level.PROVEN, f"{text} {where}"
+        return Level.CLAIMED, f"{_GENERATED}."
+    return Level.PROVEN, f"{_GENERATED}: {claim.model_id}. {where}"
+
+
+def _is_the_answer(evidence: Evidence, attestation: Attestation) -> bool:
+    """Whether the file is what the model answered: the output words themselves, or their picture by `grey/1`."""
+    if evidence.content is None:
+        return False
+    if evidence.content.sha256 == attestation.statement.output_digest:
+        return True
+    outputs = attestation.predicate.outputs
+    scale = outputs[0].scale
+    if evidence.pixels is None or len(outputs) != 1 or not isinstance(scale, int):
+        return False
+    from zkinfer.works.renders import is_rendering  # noqa: PLC0415 - a certificate is verified without the extra
+
+    return is_rendering(attestation.predicate.statement.outputs, scale, evidence.pixels)
 
 
 def _require_attestation(certificate: Certificate, attestation: Attestation, digest: str) -> None:

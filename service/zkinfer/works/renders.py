@@ -20,6 +20,8 @@ from zkinfer.circuits.statement import output_words
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
 
 RENDER_RULE: Final = "grey/1"
 _LEVELS: Final = 255
@@ -44,10 +46,32 @@ def render(outputs: Sequence[int], scale: int, *, enlarge: int = 1) -> bytes:
     side = math.isqrt(len(outputs))
     if side * side != len(outputs) or not outputs:
         raise DataError(f"{len(outputs)} numbers are no square picture.", "Use the output of a painter.")
-    levels = np.array([_level(value, scale) for value in outputs], np.uint8).reshape(side, side)
+    levels = _levels(outputs, scale)
     stream = io.BytesIO()
     Image.fromarray(levels.repeat(enlarge, axis=0).repeat(enlarge, axis=1)).save(stream, "PNG")
     return stream.getvalue()
+
+
+def is_rendering(outputs: Sequence[int], scale: int, rgb: NDArray[np.uint8]) -> bool:
+    """Whether a picture shows an output by the rule, each number as a square of equal pixels.
+
+    Args:
+        outputs: the integers of one output.
+        scale: the output's fraction bits.
+        rgb: `[height, width, 3]`.
+    """
+    side = math.isqrt(len(outputs))
+    height, width = rgb.shape[:2]
+    if not outputs or side * side != len(outputs) or height != width or height % side:
+        return False
+    times = height // side
+    expected = _levels(outputs, scale).repeat(times, axis=0).repeat(times, axis=1)
+    return bool((rgb == expected[..., None]).all())
+
+
+def _levels(outputs: Sequence[int], scale: int) -> NDArray[np.uint8]:
+    side = math.isqrt(len(outputs))
+    return np.array([_level(value, scale) for value in outputs], np.uint8).reshape(side, side)
 
 
 def _level(value: int, scale: int) -> int:

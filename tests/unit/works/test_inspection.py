@@ -7,7 +7,7 @@ from tests.unit.works.files import NOW, credentials, key, picture, root
 
 from zkinfer.works.certificate import sign_certificate
 from zkinfer.works.certify import Facts, Mark, certify, prompt_commitment
-from zkinfer.works.content import open_content
+from zkinfer.works.content import decode, open_content
 from zkinfer.works.credentials import read_marks
 from zkinfer.works.evidence import UNPROVEN, Level
 from zkinfer.works.inspection import Evidence, inspect
@@ -19,7 +19,8 @@ from zkinfer.works.terms import Terms
 
 def evidence(path, folder, **changes):
     content = open_content(path)
-    found = Evidence(content, fingerprint(path), read_marks(path, content.media_type, root=root(folder)))
+    pixels, marks = decode(path), read_marks(path, content.media_type, root=root(folder))
+    found = Evidence(content, pixels, fingerprint(path), marks)
     return dataclasses.replace(found, **changes)
 
 

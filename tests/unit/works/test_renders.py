@@ -6,7 +6,8 @@ import pytest
 from PIL import Image
 
 from zkinfer.circuits.errors import DataError
-from zkinfer.works.renders import content_of, render
+from zkinfer.works.content import decode
+from zkinfer.works.renders import content_of, is_rendering, render
 
 
 def pixels(data):
@@ -41,3 +42,17 @@ def test_enlarged_picture_repeats_pixels():
 def test_other_numbers_of_outputs_are_refused(outputs):
     with pytest.raises(DataError, match="no square picture"):
         render(outputs, 0)
+
+
+@pytest.mark.parametrize("enlarge", [1, 5])
+def test_rendering_is_recognised_and_no_other_picture(tmp_path, enlarge):
+    outputs = [(place * 37) % 256 for place in range(64)]
+    path = tmp_path / "a.png"
+    path.write_bytes(render(outputs, 8, enlarge=enlarge))
+    rgb = decode(path).copy()
+    assert is_rendering(outputs, 8, rgb)
+    assert not is_rendering([*outputs[1:], outputs[0]], 8, rgb)
+    assert not is_rendering(outputs[:63], 8, rgb)
+    rgb[-1, -1, 2] ^= 1
+    assert not is_rendering(outputs, 8, rgb)
+    assert not is_rendering(outputs, 8, rgb[:, :-1])

@@ -88,7 +88,9 @@ def claim_command(
     fund: Annotated[str, typer.Option(parser=parse_address, metavar="ADDRESS", help="The fund.", show_default=False)],
     contributor: Annotated[
         list[str],
-        typer.Option(parser=parse_address, metavar="ADDRESS", help="An account to pay. Repeatable.", show_default=False),
+        typer.Option(
+            parser=parse_address, metavar="ADDRESS", help="An account to pay. Repeatable.", show_default=False
+        ),
     ],
     connection: Connection,
     payment: Payment,

@@ -78,10 +78,15 @@ def load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
 
 
 def clients(chain: Chain, works: str) -> tuple[Works, Market]:
-    """The clients of the works and of their market."""
+    """The clients of the works and of their market, whose code was compared: a false one could sell false licences.
+
+    Raises DeploymentError or CodeMismatchError if the address is not that of works of this version.
+    """
     from zkinfer.contracts.market import Market
+    from zkinfer.contracts.work_parts import require_works_at
     from zkinfer.contracts.works import Works
 
+    require_works_at(chain, works)
     found = Works(chain, works)
     return found, Market(chain, found.market)
 

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkinfer.cli.chain.options import Connection, expand_options, open_chain, open_deployment
+from zkinfer.cli.chain.options import Connection, expand_options, open_chain, open_deployment, rpc_url
 from zkinfer.cli.console import REFUSED, exit_on_error, print_facts, print_json, print_result
 from zkinfer.cli.options import AsJson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkinfer.contracts.ledger import Ledger
+    from zkinfer.chain.blocks import Blocks
+    from zkinfer.chain.deployment import Deployed
     from zkinfer.works.certificate import Certificate
     from zkinfer.works.inspection import Evidence, Finding, Records
 
@@ -74,7 +75,7 @@ def _evidence(
     path: Path | None, attestation: Path | None, root: Path | None, sidecar: Path | None, records: Records | None
 ) -> Evidence:
     from zkinfer.verifier.attestation import Attestation
-    from zkinfer.works.content import open_content
+    from zkinfer.works.content import decode, open_content
     from zkinfer.works.inspection import Evidence
 
     given = None
@@ -86,31 +87,42 @@ def _evidence(
 
     require_works()
     from zkinfer.works.credentials import read_marks
-    from zkinfer.works.iscc import fingerprint
+    from zkinfer.works.iscc import Fingerprint
+    from zkinfer.works.pixels import normalise
 
     content = open_content(path)
-    prints = fingerprint(path) if content.is_picture else None
+    pixels = decode(path) if content.is_picture else None
+    prints = None if pixels is None else Fingerprint(normalise(pixels))
     marks = read_marks(path, content.media_type, root=root, sidecar=sidecar)
-    return Evidence(content, prints, marks, given, records)
+    return Evidence(content, pixels, prints, marks, given, records)
 
 
 class _LedgerRecords:
     """The records of a deployment's ledger."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, deployed: Deployed, blocks: Blocks) -> None:
+        self._deployed = deployed
+        self._blocks = blocks
 
-    def require_recorded(self, record: str, outputs: Sequence[int]) -> str:
-        """Where the answer is on record; raises CertificateError if it is not."""
+    def require_recorded(self, record: str, model_id: str | None, outputs: Sequence[int]) -> str:
+        """Where this model's answer is on record; raises CertificateError if it is not, or cannot be relied on."""
         from zkinfer.contracts import output_commitment
         from zkinfer.works.errors import CertificateError
 
-        entry = self._ledger.entry(record)
+        ledger, registry = self._deployed.ledger, self._deployed.registry
+        entry = ledger.entry(record)
         if entry.state != "recorded":
             raise CertificateError(f"The ledger has no answer {record}: it is {entry.state}.", "Ask another node.")
         if not output_commitment(outputs).startswith(entry.output_digest):
             raise CertificateError("The ledger has other outputs under this record.", "The certificate is false.")
-        return f"The ledger {self._ledger.address} has its proven answer {record}."
+        request = self._blocks.request(ledger.address, record, self._deployed.chain.height())
+        if request is None:
+            raise CertificateError("The node has no log of the request.", "Ask an archive node.")
+        if registry.model_id(request.listing) != model_id:
+            raise CertificateError("The record is of another model than the certificate names.", "It is false.")
+        if registry.status(request.listing) == "revoked" or not registry.verifier_is_live(request.listing):
+            raise CertificateError("The record's model was revoked, or its verifier stopped.", "Do not rely on it.")
+        return f"The ledger {ledger.address} has its proven answer {record}."
 
 
 def _records(connection: Connection, certificate: Certificate | None) -> Records | None:
@@ -118,7 +130,11 @@ def _records(connection: Connection, certificate: Certificate | None) -> Records
         return None
     if connection.rpc is None and connection.rpc_file is None:
         return None
-    return _LedgerRecords(open_deployment(open_chain(connection), connection).ledger)
+    chain = open_chain(connection)
+    from zkinfer.chain.blocks import Blocks
+    from zkinfer.contracts.rpc import connect
+
+    return _LedgerRecords(open_deployment(chain, connection), Blocks(connect(rpc_url(connection))))
 
 
 def _print(found: Finding) -> None:

@@ -50,7 +50,8 @@ def status_command(
         if licence is not None:
             authorised = _covers(market, licence, work, holder, subject, uses)
             mark = "[green]✓[/] covers" if authorised else "[bold red]✗[/] does not cover"
-            print_result(f"licence {licence} {mark} {plain(holder or subject)}")
+            named = holder or f"{subject} (the buyer's claim)"
+            print_result(f"licence {licence} {mark} {plain(named)}")
         if as_json:
             exact = {name: str(amount) for name, amount in amounts.items()}
             print_json({"ok": authorised is not False, **facts, **exact, "authorised": authorised})
