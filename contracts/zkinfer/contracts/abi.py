@@ -12,6 +12,7 @@ from zkinfer.contracts.artifacts import CONTRACTS, load
 from zkinfer.contracts.errors import RpcError
 from zkinfer.contracts.feed_reverts import FEED_REVERTS
 from zkinfer.contracts.identifiers import keccak256
+from zkinfer.contracts.work_reverts import WORK_REVERTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,9 +76,9 @@ def revert_reason(data: object) -> str:
 
 
 def revert_advice(data: object) -> tuple[str, str]:
-    """What a revert of a feed contract means, and the cure; empty for others."""
+    """What a revert of a contract of feeds or works means, and the cure; empty for others."""
     entry = _errors().get(_raw(data)[:4])
-    return ("", "") if entry is None else FEED_REVERTS.get(signature_of(entry), ("", ""))
+    return ("", "") if entry is None else (FEED_REVERTS | WORK_REVERTS).get(signature_of(entry), ("", ""))
 
 
 @cache
