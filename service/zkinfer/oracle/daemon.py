@@ -7,7 +7,6 @@ again; a defect ends the daemon, and whatever it was doing is done again after t
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import threading
 import time
@@ -53,7 +52,6 @@ class Daemon:
     """The loops and the server of one operator; `run` works until a signal, `once` until nothing is left to do."""
 
     def __init__(self, parts: Parts) -> None:
-        logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would log URLs, which may hold keys
         self._parts = parts
         store, chains, alerts = parts.store, parts.chains, parts.alerts
         self._closed: dict[str, int] = {}

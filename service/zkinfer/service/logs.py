@@ -49,6 +49,7 @@ def configure(settings: Log) -> None:
         logger_factory=_StderrWriter,
     )
     logging.basicConfig(level=settings.level.upper(), handlers=[_StdlibHandler()], force=True)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would log URLs, which may hold keys
 
 
 def format_of(settings: Log) -> Literal["json", "text"]:

@@ -30,6 +30,12 @@ def test_level_is_kept(capsys):
     assert [line["event"] for line in lines(capsys)] == ["loud"]
 
 
+def test_client_that_would_log_urls_is_silent(capsys):
+    configure(Log(level="debug"))
+    logging.getLogger("httpx2").info("HTTP Request: POST https://hooks.example/secret")
+    assert "secret" not in capsys.readouterr().err
+
+
 def test_text_format_is_human_readable(capsys):
     configure(Log(format="text"))
     log.info("call", method="/a/B")

@@ -114,9 +114,9 @@ def test_address_book_is_in_the_home_unless_one_is_given(monkeypatch, tmp_path):
 )
 def test_contradictory_options_are_refused(payment, message):
     with pytest.raises(typer.BadParameter, match=message):
-        options._signer(payment, 31337)
+        options.open_signer(payment, 31337)
 
 
 def test_development_account_on_a_real_chain_is_refused():
     with pytest.raises(SignerError, match="not a development chain"):
-        options._signer(Payment(unsafe_dev_account=0), 1)
+        options.open_signer(Payment(unsafe_dev_account=0), 1)
