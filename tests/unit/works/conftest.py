@@ -2,6 +2,9 @@ import subprocess
 import sys
 
 import pytest
+from tests.unit.verifier.conftest import good, other, parties
+
+__all__ = ["good", "other", "parties"]
 
 
 @pytest.fixture
