@@ -11,10 +11,10 @@ from tests.vectors.make_feeds import config
 
 from zkinfer.contracts.abi import call_data, function_named
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.deploy import Governance, deploy, plan
+from zkinfer.contracts.deploy import Governance, create, deploy, plan
 from zkinfer.contracts.errors import FeedContradictedError, RevertedError
 from zkinfer.contracts.feed_formats import Level
-from zkinfer.contracts.feed_parts import apro_door_of, create, face_of, source_of
+from zkinfer.contracts.feed_parts import apro_door_of, face_of, source_of
 from zkinfer.contracts.feeds import FeedHub, deploy_face
 from zkinfer.contracts.governance import verify_deployment
 from zkinfer.contracts.registry import Registry

@@ -10,10 +10,11 @@ from tests.vectors.make_feeds import config, signers, spec, word
 
 from zkinfer.chain import registration_of
 from zkinfer.circuits.engines import engine_named
+from zkinfer.contracts.deploy import create
 from zkinfer.contracts.errors import RevertedError
 from zkinfer.contracts.feed_events import posted_payload, reported_rounds
 from zkinfer.contracts.feed_formats import FeedPayload, FeedReport, Level, feed_id
-from zkinfer.contracts.feed_parts import create, deploy_face
+from zkinfer.contracts.feed_parts import deploy_face
 from zkinfer.contracts.feeds import FeedHub
 from zkinfer.contracts.registry import Registry
 from zkinfer.oracle.audit import Auditor

@@ -5,9 +5,10 @@ import csv
 import pytest
 from tests.unit.contracts.work_scene import image, scene
 
+from zkinfer.contracts.deploy import create
 from zkinfer.contracts.errors import RevertedError
 from zkinfer.contracts.tills import ContributorFund
-from zkinfer.contracts.work_parts import create, fund_of
+from zkinfer.contracts.work_parts import fund_of
 from zkinfer.works.dataset import Dataset, Proofs, build, require_fund
 from zkinfer.works.errors import ConsentError, DatasetError
 

@@ -10,14 +10,14 @@ from tests.unit.contracts.work_scene import TERMS, WorkScene, image
 from zkinfer.chain import answer_of, context_of, registration_of, request_for
 from zkinfer.contracts.address_book import AddressBook
 from zkinfer.contracts.chain import Chain
-from zkinfer.contracts.deploy import Governance, deploy
+from zkinfer.contracts.deploy import Governance, create, deploy
 from zkinfer.contracts.errors import RevertedError
 from zkinfer.contracts.identifiers import keccak256
 from zkinfer.contracts.ledger import Ledger
 from zkinfer.contracts.market import Market, MarketOffer
 from zkinfer.contracts.registry import Registry
 from zkinfer.contracts.tills import ContributorFund, Till, leaf_of
-from zkinfer.contracts.work_parts import create, fund_of, works_of
+from zkinfer.contracts.work_parts import fund_of, works_of
 from zkinfer.contracts.works import Works
 from zkinfer.prover import Prover
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from eth_abi.abi import decode, encode
 from eth_abi.exceptions import DecodingError
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from zkinfer.contracts.artifacts import ContractName
+
+_ADVICE: Final = FEED_REVERTS | WORK_REVERTS
 
 
 def function_named(contract: ContractName, name: str) -> dict[str, Any]:
@@ -78,7 +80,7 @@ def revert_reason(data: object) -> str:
 def revert_advice(data: object) -> tuple[str, str]:
     """What a revert of a contract of feeds or works means, and the cure; empty for others."""
     entry = _errors().get(_raw(data)[:4])
-    return ("", "") if entry is None else (FEED_REVERTS | WORK_REVERTS).get(signature_of(entry), ("", ""))
+    return ("", "") if entry is None else _ADVICE.get(signature_of(entry), ("", ""))
 
 
 @cache

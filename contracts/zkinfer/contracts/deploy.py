@@ -259,6 +259,16 @@ def create_missing(chain: Chain, parts: Iterable[Part], on_part: OnPart) -> list
     return made
 
 
+def create(chain: Chain, part: Part) -> str:
+    """Create a contract unless it exists; returns its address.
+
+    Raises ChainError if its constructor refuses, for example because a contract that it names does not exist, or if the
+    chain has no deployment of zkinfer.
+    """
+    create_missing(chain, [part], lambda *_: None)
+    return part.address
+
+
 def _create(chain: Chain, part: Part) -> None:
     gas = None if chain.sends else part.gas
     chain.ensure(

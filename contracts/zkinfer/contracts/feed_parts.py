@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from zkinfer.contracts.abi import creation_code, hex_to_bytes
-from zkinfer.contracts.deploy import Part, create_missing
+from zkinfer.contracts.deploy import Part, create
 
 if TYPE_CHECKING:
     from zkinfer.contracts.artifacts import ContractName
@@ -59,18 +59,8 @@ def cre_door_of(hub: str, forwarder: str, workflow_owner: str) -> Part:
     return _part("CreDoor", hub, forwarder, workflow_owner)
 
 
-def create(chain: Chain, part: Part) -> str:
-    """Create a contract unless it exists; returns its address.
-
-    Raises ChainError if its constructor refuses, for example because the hub has no such feed, or if the chain has no
-    deployment of zkinfer.
-    """
-    create_missing(chain, [part], lambda *_: None)
-    return part.address
-
-
 def deploy_face(chain: Chain, hub: str, feed: str, level: Level) -> str:
-    """Create the face of a feed unless it exists; returns its address. Raises as `create`."""
+    """Create the face of a feed unless it exists; returns its address. Raises as `deploy.create`."""
     return create(chain, face_of(hub, feed, level))
 
 

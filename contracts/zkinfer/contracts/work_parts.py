@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from zkinfer.contracts.abi import creation_code, hex_to_bytes
 from zkinfer.contracts.artifacts import load
-from zkinfer.contracts.deploy import Part, create_missing, require_code_at
+from zkinfer.contracts.deploy import Part, require_code_at
 from zkinfer.contracts.identifiers import ZERO_ADDRESS
 
 if TYPE_CHECKING:
@@ -52,15 +52,6 @@ def fund_of(root: str, total_weight: int, manifest: str, uri: str, market: str) 
     """
     arguments = (hex_to_bytes(root), total_weight, hex_to_bytes(manifest), uri, market)
     return Part("ContributorFund", creation_code("ContributorFund", arguments), bytes(32), "ContributorFund")
-
-
-def create(chain: Chain, part: Part) -> str:
-    """Create a contract unless it exists; returns its address.
-
-    Raises ChainError if its constructor refuses, or if the chain has no deployment of zkinfer.
-    """
-    create_missing(chain, [part], lambda *_: None)
-    return part.address
 
 
 def require_works_at(chain: Chain, address: str) -> None:

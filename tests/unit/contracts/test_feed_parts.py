@@ -3,9 +3,10 @@ from tests.unit.contracts.deployed import deployed_chain
 from tests.vectors.make_feed_proofs import THRESHOLD, Maker, feed, reference, registration
 from tests.vectors.make_feeds import config
 
+from zkinfer.contracts.deploy import create
 from zkinfer.contracts.errors import RevertedError, TransactionFailedError
 from zkinfer.contracts.feed_formats import Level
-from zkinfer.contracts.feed_parts import apro_door_of, cre_door_of, create, deploy_face, face_of, proxy_of, source_of
+from zkinfer.contracts.feed_parts import apro_door_of, cre_door_of, deploy_face, face_of, proxy_of, source_of
 from zkinfer.contracts.feeds import FeedHub
 from zkinfer.contracts.registry import Registry
 

@@ -4,10 +4,11 @@ import pytest
 from tests.unit.contracts.deployed import rolled_back
 from tests.unit.contracts.work_scene import image, scene
 
+from zkinfer.contracts.deploy import create
 from zkinfer.contracts.errors import ChainError, RevertedError
 from zkinfer.contracts.identifiers import keccak256
 from zkinfer.contracts.tills import ContributorFund, leaf_of
-from zkinfer.contracts.work_parts import create, fund_of
+from zkinfer.contracts.work_parts import fund_of
 
 DIGEST = "0x" + "d1" * 32
 

@@ -6,10 +6,11 @@ import pytest
 from tests.unit.contracts.deployed import rolled_back
 from tests.unit.contracts.work_scene import image, offer_of, scene
 
+from zkinfer.contracts.deploy import create
 from zkinfer.contracts.errors import RevertedError
 from zkinfer.contracts.market import FOREVER, subject_of
 from zkinfer.contracts.tills import Till
-from zkinfer.contracts.work_parts import create, works_of
+from zkinfer.contracts.work_parts import works_of
 from zkinfer.contracts.works import ZERO_WORD, Standing
 
 SALT = "0x" + "5a" * 32

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from tests.unit.contracts.deployed import deployed_chain
 
 from zkinfer.contracts.chain import Chain
+from zkinfer.contracts.deploy import create
 from zkinfer.contracts.market import Market, MarketOffer
 from zkinfer.contracts.signers import unsafe_dev_account
-from zkinfer.contracts.work_parts import create, works_of
+from zkinfer.contracts.work_parts import works_of
 from zkinfer.contracts.works import Registration, Works
 
 TERMS = "0x" + "7e" * 32

@@ -92,7 +92,7 @@ def _config(chosen: list[str], threshold: int | None) -> SignerConfig:
 
 def _create_source(deployed: Deployed, feed: FeedFile, source: Path | None) -> None:
     """Create the contract that gives the inputs; its address in the feed file says which one it must be."""
-    from zkinfer.contracts.feed_parts import create
+    from zkinfer.contracts.deploy import create
     from zkinfer.oracle.errors import RecipeError
     from zkinfer.oracle.proposals import source_part
     from zkinfer.oracle.sources.settings import SourceSettings

@@ -70,7 +70,8 @@ def fund_command(
     Example: zkinfer works dataset fund --manifest dataset.json --uri https://HOST/dataset.json --keystore me.json
     """
     with exit_on_error(as_json=as_json):
-        from zkinfer.contracts.work_parts import create, fund_of
+        from zkinfer.contracts.deploy import create
+        from zkinfer.contracts.work_parts import fund_of
         from zkinfer.works.dataset import Dataset
 
         found = Dataset.read(manifest)

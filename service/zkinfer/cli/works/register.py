@@ -65,8 +65,9 @@ def deploy_command(
     """
     with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(connection, payment), connection)
+        from zkinfer.contracts.deploy import create
         from zkinfer.contracts.identifiers import ZERO_ADDRESS
-        from zkinfer.contracts.work_parts import create, similarity_code, works_of
+        from zkinfer.contracts.work_parts import similarity_code, works_of
 
         chain, ledger = deployed.chain, deployed.ledger.address
         code = b""
