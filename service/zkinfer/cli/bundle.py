@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, require_extra
-from zkinfer.cli.options import AsJson, AttestationFile, CircuitFolder, PassphraseFile, read_passphrase
+from zkinfer.cli.options import AsJson, AttestationFile, CircuitFolder, PassphraseFile, key_passphrase
 
 app = typer.Typer(
     no_args_is_help=True, help="Sigstore bundles: signatures of circuit folders, and attestations for other tools."
@@ -31,11 +31,10 @@ def sign(
     """
     with exit_on_error(as_json=as_json):
         from zkinfer.circuits.manifest import Circuit
-        from zkinfer.verifier import is_encrypted
         from zkinfer.verifier.circuit_signature import sign_circuit
 
         opened = Circuit.open(circuit)
-        passphrase = read_passphrase(passphrase_file, confirm=False) if is_encrypted(key) else None
+        passphrase = key_passphrase(key, passphrase_file)
         with require_extra("bundles"):
             sign_circuit(opened, key, out, passphrase=passphrase)
         print_result(f"[green]✓[/] {plain(out)} signs {plain(circuit)}")

@@ -6,11 +6,14 @@ import math
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from zkinfer.circuits.engines import ENGINES
+
+if TYPE_CHECKING:
+    from zkinfer.verifier import SigningKey
 
 AUTO = "auto"
 
@@ -126,6 +129,20 @@ def read_passphrase(path: Path | None, *, confirm: bool) -> bytes:
     from zkinfer.circuits.storage import read_passphrase_file
 
     return read_passphrase_file(path)
+
+
+def key_passphrase(key: Path, passphrase_file: Path | None) -> bytes | None:
+    """The passphrase of a signing key, from a file or the terminal; None if the key is not encrypted."""
+    from zkinfer.verifier import is_encrypted
+
+    return read_passphrase(passphrase_file, confirm=False) if is_encrypted(key) else None
+
+
+def open_signing_key(key: Path, passphrase_file: Path | None) -> SigningKey:
+    """A signing key, with its passphrase if it is encrypted; raises KeyFileError if it cannot be used."""
+    from zkinfer.verifier import load_signing_key
+
+    return load_signing_key(key, passphrase=key_passphrase(key, passphrase_file))
 
 
 def parse_period(text: object) -> timedelta:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, say
-from zkinfer.cli.options import AsJson, PassphraseFile, parse_moment, parse_period, read_passphrase
+from zkinfer.cli.options import AsJson, PassphraseFile, key_passphrase, parse_moment, parse_period
 from zkinfer.cli.trust.entries import Additions, Removals, document, identifier
 
 if TYPE_CHECKING:
@@ -234,11 +234,11 @@ def sign_command(
     Example: zkinfer trust sign acme.trust.json --key root-1.key
     """
     with exit_on_error(as_json=as_json):
-        from zkinfer.verifier import is_encrypted, load_signing_key
+        from zkinfer.verifier import load_signing_key
         from zkinfer.verifier.trustroot.publisher import signed_by
         from zkinfer.verifier.trustroot.signed import RootFile
 
-        passphrase = read_passphrase(passphrase_file, confirm=False) if is_encrypted(key) else None
+        passphrase = key_passphrase(key, passphrase_file)
         signed = signed_by(RootFile.read(file), load_signing_key(key, passphrase=passphrase))
         _write(file, signed, as_json=as_json)
 

@@ -11,8 +11,8 @@ import typer
 
 from zkinfer.cli.chain.options import expand_options, parse_address, parse_word
 from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, say
-from zkinfer.cli.options import AsJson, PassphraseFile
-from zkinfer.cli.works.options import load_key, require_works
+from zkinfer.cli.options import AsJson, PassphraseFile, open_signing_key
+from zkinfer.cli.works.options import require_works
 from zkinfer.works.kinds import Kind, Origin
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def certify_command(
         from zkinfer.works.certify import certify
 
         refuse_existing(out)
-        signing_key = load_key(key, passphrase_file)
+        signing_key = open_signing_key(key, passphrase_file)
         facts = _facts(file, origin, stated)
         marked = _mark(marking, passphrase_file)
         made = certify(file, facts, key=signing_key, created_at=datetime.now(UTC), marked=marked)
@@ -167,5 +167,5 @@ def _mark(marking: Marking, passphrase_file: Path | None) -> Mark | None:
     if folder is None:
         raise InputError("There are no credentials to sign with.", "Make them: zkinfer works keys; give --credentials.")
     own = folder / KEY
-    signer = load_key(own, passphrase_file)
+    signer = open_signing_key(own, passphrase_file)
     return Mark(out, Credentials(read_file(folder / CHAIN, max_bytes=1 << 16), signer), sidecar=sidecar is not None)

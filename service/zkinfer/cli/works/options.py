@@ -1,4 +1,4 @@
-"""What the commands of works share: works and their contracts, uses, keys, and the end of a command."""
+"""What the commands of works share: works and their contracts, uses, and the end of a command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 
 from zkinfer.cli.chain.options import parse_address, show_dry_run, show_sent, transactions_report
 from zkinfer.cli.console import print_facts, print_json, require_extra
-from zkinfer.cli.options import read_passphrase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.market import Market
     from zkinfer.contracts.works import Works
-    from zkinfer.verifier import SigningKey
 
 
 def parse_work(text: object) -> int:
@@ -67,14 +65,6 @@ def require_works() -> None:
     """Raise the error that names the extra, if its libraries are missing."""
     with require_extra("works"):
         import zkinfer.works.credentials  # noqa: F401
-
-
-def load_key(path: Path, passphrase_file: Path | None) -> SigningKey:
-    """A signing key, with its passphrase from a file or the terminal if it is encrypted."""
-    from zkinfer.verifier import is_encrypted, load_signing_key
-
-    encrypted = is_encrypted(path)
-    return load_signing_key(path, passphrase=read_passphrase(passphrase_file, confirm=False) if encrypted else None)
 
 
 def clients(chain: Chain, works: str) -> tuple[Works, Market]:

@@ -25,6 +25,7 @@ from zkinfer.cli.options import AsJson, parse_period
 from zkinfer.cli.works.options import CertificateFile, WorksAddress, clients, finish
 
 if TYPE_CHECKING:
+    from zkinfer.chain.deployment import Deployed
     from zkinfer.contracts.works import Registration, Works
     from zkinfer.works.agreement import Agreement
 
@@ -159,7 +160,8 @@ def register_command(
             if request is None or attestation is None:
                 contract.register(what, creator, value=value)
             else:
-                what = _proven(contract, connection, payment, what, request, attestation, value)
+                deployed = open_deployment(chain, connection)
+                what = _register_proven(contract, deployed, what, request, attestation, value)
         work = contract.id_of(creator, what.content)
         if chain.sends:
             print_result(f"[green]✓[/] work {plain(hex(work))}")
@@ -201,21 +203,14 @@ def _agreed(path: Path, agreement: Agreement, chain_id: int, works: str) -> Regi
     return agreement.registration
 
 
-def _proven(
-    contract: Works,
-    connection: Connection,
-    payment: Payment,
-    what: Registration,
-    request: Path,
-    attestation: Path,
-    value: int,
+def _register_proven(
+    contract: Works, deployed: Deployed, what: Registration, request: Path, attestation: Path, value: int
 ) -> Registration:
     """Register a recorded answer; its content is the digest of the outputs."""
     from dataclasses import replace
 
     from zkinfer.verifier import Attestation
 
-    deployed = open_deployment(open_chain(connection, payment), connection)
     placed = read_own_request(deployed, request)
     claim = Attestation.read(attestation)
     proven = replace(what, content="0x" + claim.statement.output_digest)

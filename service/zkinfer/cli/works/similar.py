@@ -18,7 +18,7 @@ from zkinfer.cli.chain.options import (
 from zkinfer.cli.chain.request import read_own_request
 from zkinfer.cli.console import exit_on_error
 from zkinfer.cli.options import AsJson, AttestationFile
-from zkinfer.cli.works.options import finish, parse_work
+from zkinfer.cli.works.options import Work, finish, parse_work
 
 if TYPE_CHECKING:
     from zkinfer.contracts.chain import Chain
@@ -44,7 +44,7 @@ SimilarityAddress = Annotated[
 
 @expand_options
 def record_command(
-    work: Annotated[int, typer.Argument(parser=parse_work, metavar="WORK", help="The work.", show_default=False)],
+    work: Work,
     attestation: AttestationFile,
     similarity: SimilarityAddress,
     request: Annotated[Path, typer.Option(help="The request that it answers, recorded by `zkinfer chain post`.")],
