@@ -12,7 +12,7 @@ import typer
 from zkinfer.cli.chain.options import expand_options, parse_address, parse_word
 from zkinfer.cli.console import exit_on_error, plain, print_json, print_result, say
 from zkinfer.cli.options import AsJson, PassphraseFile, open_signing_key
-from zkinfer.cli.works.options import require_works
+from zkinfer.cli.works.options import parse_work, require_works, work_id
 from zkinfer.works.kinds import Kind, Origin
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _parent(text: str) -> Parent:
     if not role or not named:
         raise InputError(f"The parent {text[:80]!r} has no role.", "Write --parent model=0x... or original=cat.png.")
     if named.startswith("0x"):
-        return Parent(role=role, work=parse_word(named))
+        return Parent(role=role, work=work_id(parse_work(named)))
     return Parent(role=role, sha256=open_content(Path(named)).sha256)
 
 

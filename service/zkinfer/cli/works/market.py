@@ -19,7 +19,7 @@ from zkinfer.cli.chain.options import (
 )
 from zkinfer.cli.console import exit_on_error
 from zkinfer.cli.options import AsJson, parse_period
-from zkinfer.cli.works.options import Work, WorksAddress, clients, finish, parse_uses, parse_work
+from zkinfer.cli.works.options import Work, WorksAddress, clients, finish, parse_uses, parse_work, work_id
 
 
 @expand_options
@@ -112,7 +112,7 @@ def pay_command(
         chain = open_chain(connection, payment)
         _, market = clients(chain, works)
         market.pay(work, amount)
-        finish(chain, {"work": hex(work)}, as_json=as_json, amounts={"paid": amount})
+        finish(chain, {"work": work_id(work)}, as_json=as_json, amounts={"paid": amount})
 
 
 @expand_options
@@ -134,7 +134,7 @@ def settle_command(
         chain = open_chain(connection, payment)
         _, market = clients(chain, works)
         market.settle(work)
-        pending = {f"pending {hex(one)}": market.pending(one) for one in work}
+        pending = {f"pending {work_id(one)}": market.pending(one) for one in work}
         finish(chain, {}, as_json=as_json, amounts=pending)
 
 

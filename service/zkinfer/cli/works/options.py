@@ -31,6 +31,11 @@ def parse_work(text: object) -> int:
     return number
 
 
+def work_id(work: int) -> str:
+    """A work's number as certificates and other commands take it: always 64 hex digits."""
+    return f"0x{work:064x}"
+
+
 def parse_uses(text: object) -> int:
     """The bits of `commercial,derivatives`; raises typer.BadParameter for an unknown use."""
     if isinstance(text, int):

@@ -22,7 +22,7 @@ from zkinfer.cli.chain.options import (
 from zkinfer.cli.chain.request import read_own_request
 from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result
 from zkinfer.cli.options import AsJson, parse_period
-from zkinfer.cli.works.options import CertificateFile, WorksAddress, clients, finish
+from zkinfer.cli.works.options import CertificateFile, WorksAddress, clients, finish, work_id
 
 if TYPE_CHECKING:
     from zkinfer.chain.deployment import Deployed
@@ -164,8 +164,8 @@ def register_command(
                 what = _register_proven(contract, deployed, what, request, attestation, value)
         work = contract.id_of(creator, what.content)
         if chain.sends:
-            print_result(f"[green]✓[/] work {plain(hex(work))}")
-        finish(chain, {"work": hex(work), "creator": creator, "content": what.content}, as_json=as_json)
+            print_result(f"[green]✓[/] work {plain(work_id(work))}")
+        finish(chain, {"work": work_id(work), "creator": creator, "content": what.content}, as_json=as_json)
 
 
 def _registration(path: Path, derivation: Derivation) -> Registration:

@@ -18,7 +18,7 @@ from zkinfer.cli.chain.options import (
 from zkinfer.cli.chain.request import read_own_request
 from zkinfer.cli.console import exit_on_error
 from zkinfer.cli.options import AsJson, AttestationFile
-from zkinfer.cli.works.options import Work, finish, parse_work
+from zkinfer.cli.works.options import Work, finish, parse_work, work_id
 
 if TYPE_CHECKING:
     from zkinfer.contracts.chain import Chain
@@ -68,7 +68,7 @@ def record_command(
         outputs = claim.predicate.statement.outputs
         found = read_print(outputs)
         _contract(deployed.chain, similarity).print(work, placed.request, outputs, found.bits)
-        finish(deployed.chain, {"work": hex(work), "bits": hex(found.bits)}, as_json=as_json)
+        finish(deployed.chain, {"work": work_id(work), "bits": hex(found.bits)}, as_json=as_json)
 
 
 @expand_options

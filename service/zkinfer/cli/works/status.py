@@ -9,7 +9,7 @@ import typer
 from zkinfer.cli.chain.options import Connection, expand_options, open_chain, parse_address
 from zkinfer.cli.console import REFUSED, exit_on_error, plain, print_facts, print_json, print_result
 from zkinfer.cli.options import AsJson
-from zkinfer.cli.works.options import Work, WorksAddress, clients, in_ethers, parse_uses
+from zkinfer.cli.works.options import Work, WorksAddress, clients, in_ethers, parse_uses, work_id
 
 if TYPE_CHECKING:
     from zkinfer.contracts.market import Market
@@ -66,7 +66,7 @@ def _facts(contract: Works, work: int) -> dict[str, Any]:
     # The contract stores a signature's digest, which it cannot check: only a record of the ledger is proven there.
     level = Level.PROVEN if record.is_proven else Level.CLAIMED
     return {
-        "work": hex(work),
+        "work": work_id(work),
         "kind": record.kind,
         "origin": f"{record.origin}, {level}",
         "creator": record.creator,
@@ -77,7 +77,7 @@ def _facts(contract: Works, work: int) -> dict[str, Any]:
         "certificate": record.attestation,
         "record": record.record if record.is_proven else "none",
         "till": contract.till_of(work),
-        "parents": [{"work": hex(parent), "share": share} for parent, share in contract.parents(work)],
+        "parents": [{"work": work_id(parent), "share": share} for parent, share in contract.parents(work)],
     }
 
 
