@@ -9,10 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from zkinfer.circuits import canonical
 from zkinfer.circuits.errors import InputError, JsonError
+from zkinfer.circuits.statement import Word
 from zkinfer.circuits.storage import read_file, write_atomically
 from zkinfer.contracts.works import Registration
 from zkinfer.verifier.statement import first_problem
 from zkinfer.works.errors import CertificateError
+from zkinfer.works.statement import Address
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,23 +22,21 @@ if TYPE_CHECKING:
     from zkinfer.contracts.signers import Signer
 
 MAX_BYTES = 1 << 16
-_Word = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
-_Address = Annotated[str, Field(pattern=r"^0x[0-9a-f]{40}$")]
 
 
 class _Registration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    content: _Word
+    content: Word
     kind: Annotated[str, Field(max_length=20)]
     origin: Annotated[str, Field(max_length=20)]
-    manifest: _Word
-    attestation: _Word
-    pixels: _Word
-    salt: _Word
+    manifest: Word
+    attestation: Word
+    pixels: Word
+    salt: Word
     resale_bps: Annotated[int, Field(ge=0, le=10_000)]
     licences: Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(max_length=8)]
-    offers: Annotated[tuple[_Word, ...], Field(max_length=8)]
+    offers: Annotated[tuple[Word, ...], Field(max_length=8)]
     uri: Annotated[str, Field(max_length=2048)]
 
 
@@ -44,8 +44,8 @@ class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     chain_id: Annotated[int, Field(gt=0)]
-    works: _Address
-    creator: _Address
+    works: Address
+    creator: Address
     deadline: Annotated[int, Field(gt=0)]
     registration: _Registration
     signature: Annotated[str, Field(pattern=r"^0x([0-9a-f]{2}){1,1024}$")]

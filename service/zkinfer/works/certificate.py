@@ -121,12 +121,17 @@ def sign_certificate(
         key: signs.
         created_at: with a time zone; kept to the second.
     """
-    signer = Signer(algorithm=key.public.algorithm, public_key=to_base64(key.public.der), ephemeral=False)
-    predicate = WorkPredicate(**facts, created_at=write_time(created_at), signer=signer)
+    predicate = stated_by(facts, key.public, created_at)
     subject = WorkSubject(name=name, digest=FileDigest(sha256=file))
     payload = write_document(statement := WorkStatement(subject=(subject,), predicate=predicate))
     signature = key.sign(pre_authentication_encoding(_PAYLOAD_TYPE, payload))
     return Certificate(Envelope(payload, key.public.fingerprint, signature), statement)
+
+
+def stated_by(facts: dict[str, Any], key: PublicKey, created_at: datetime) -> WorkPredicate:
+    """What a key's certificate of these facts says; arguments as `sign_certificate`."""
+    signer = Signer(algorithm=key.algorithm, public_key=to_base64(key.der), ephemeral=False)
+    return WorkPredicate(**facts, created_at=write_time(created_at), signer=signer)
 
 
 @contextmanager

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.storage import refuse_existing
 from zkinfer.verifier.attestation import Attestation
-from zkinfer.works.certificate import sign_certificate
+from zkinfer.works.certificate import sign_certificate, stated_by
 from zkinfer.works.content import open_content
 from zkinfer.works.credentials import mark
 from zkinfer.works.evidence import Level
 from zkinfer.works.iscc import fingerprint
-from zkinfer.works.kinds import Kind, Origin
 from zkinfer.works.prints import pixels_commitment
 from zkinfer.works.statement import ChainClaim, ContentClaim, EvidenceClaim, Parent, PromptClaim
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from zkinfer.works.certificate import Certificate
     from zkinfer.works.content import Content
     from zkinfer.works.credentials import Credentials
+    from zkinfer.works.kinds import Kind, Origin
     from zkinfer.works.terms import Terms
 
 
@@ -92,8 +92,8 @@ def certify(
     subject = original
     if marked is not None:
         refuse_existing(marked.out)
-        draft = sign_certificate(stated, name=path.name, file=original.sha256, key=key, created_at=created_at)
-        manifest = mark(original, marked.out, draft.predicate, marked.credentials, sidecar=marked.sidecar)
+        said = stated_by(stated, key.public, created_at)
+        manifest = mark(original, marked.out, said, marked.credentials, sidecar=marked.sidecar)
         subject = original if marked.sidecar else open_content(marked.out)
         stated["content"] = stated["content"].model_copy(update={"size": subject.size})
     return sign_certificate(
@@ -133,7 +133,7 @@ def _evidence(facts: Facts) -> tuple[EvidenceClaim, str | None]:
         if facts.record is not None:
             raise InputError("A record without its attestation shows nothing.", "Give --attestation as well.")
         return EvidenceClaim(), None
-    if facts.origin not in (Origin.GENERATED, Origin.COMPOSITE):
+    if not facts.origin.is_by_model:
         raise InputError(f"A work of origin {facts.origin} was not made by a model.", "Omit --attestation.")
     digest = open_content(facts.attestation).sha256
     attestation = Attestation.read(facts.attestation)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from zkinfer.circuits.errors import EngineError, InputError
 from zkinfer.circuits.sandbox.child import Limits, run
-from zkinfer.works.content import MAX_PICTURE_BYTES, open_content
+from zkinfer.works.content import HEAD, MAX_PICTURE_BYTES, media_type_of
 from zkinfer.works.errors import ContentError
-from zkinfer.works.kinds import Permission
+from zkinfer.works.kinds import Permission, strictest_of
 from zkinfer.works.terms import Terms
 from zkinfer.works.vocabularies import from_cawg
 
@@ -31,7 +31,6 @@ _PLUS: Final = {
     "PROHIBITED-SEECONSTRAINT": Permission.CONSTRAINED,
     "PROHIBITED-SEEEMBEDDEDRIGHTSEXPR": Permission.CONSTRAINED,
 }
-_STRICTNESS: Final = (Permission.ALLOWED, Permission.CONSTRAINED, Permission.NOT_ALLOWED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ def _with_terms(path: Path, own: Consent) -> Consent:
 def _stricter(one: Consent, other: Consent) -> Consent:
     if one.training is None or other.training is None:
         return other if one.training is None else one
-    return max(one, other, key=lambda found: _STRICTNESS.index(found.training or Permission.NOT_ALLOWED))
+    return one if strictest_of((one.training, other.training)) == one.training else other
 
 
 def read_here(paths: list[str]) -> list[tuple[str | None, str]]:
@@ -106,7 +105,7 @@ def _c2pa(path: Path, data: bytes) -> Consent:
         return Consent(None, "none")
     from zkinfer.works.credentials import read_here as read_credentials  # noqa: PLC0415 - for few files only
 
-    report: dict[str, Any] = read_credentials(str(path), open_content(path).media_type, None, None)["report"] or {}
+    report: dict[str, Any] = read_credentials(str(path), media_type_of(data[:HEAD], path), None, None)["report"] or {}
     manifest = report.get("manifests", {}).get(report.get("active_manifest"), {})
     for one in manifest.get("assertions", []):
         if one.get("label") == "cawg.training-mining" and isinstance(one.get("data"), dict):
@@ -120,4 +119,4 @@ def _xmp(path: Path, data: bytes) -> Consent:
 
     words = {one.decode() for one in _DATA_MINING.findall(data + metadata(path))} - {"UNSPECIFIED"}
     answers = [_PLUS.get(word.rstrip("-"), Permission.NOT_ALLOWED) for word in words]
-    return Consent(max(answers, key=_STRICTNESS.index), "xmp") if answers else Consent(None, "none")
+    return Consent(strictest_of(answers), "xmp") if answers else Consent(None, "none")

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MAX_PICTURE_BYTES: Final = 64 << 20
+HEAD: Final = 16
 _CHUNK: Final = 1 << 20
 _LIMITS: Final = Limits(seconds=60.0, memory=2_400_000_000)
 _SIGNATURES: Final = (
@@ -61,15 +62,16 @@ def open_content(path: Path) -> Content:
     try:
         with path.open("rb") as file:
             while chunk := file.read(_CHUNK):
-                head = head or chunk[:16]
+                head = head or chunk[:HEAD]
                 digest.update(chunk)
                 size += len(chunk)
     except OSError as err:
         raise InputError(f"{path} cannot be read: {why(err)}.", "Give a file.") from err
-    return Content(path, digest.hexdigest(), size, _media_type(head, path))
+    return Content(path, digest.hexdigest(), size, media_type_of(head, path))
 
 
-def _media_type(head: bytes, path: Path) -> str:
+def media_type_of(head: bytes, path: Path) -> str:
+    """The media type of a file that begins with these `HEAD` bytes: a picture's by them, others' by the name."""
     for signature, name in _SIGNATURES:
         if head.startswith(signature):
             return name

@@ -29,12 +29,6 @@ if TYPE_CHECKING:
 
 LABEL: Final = "org.zkinfer.inference"
 MAX_BYTES: Final = 512 << 20
-SOURCE_TYPES: Final = {
-    Origin.GENERATED: "trainedAlgorithmicMedia",
-    Origin.COMPOSITE: "compositeWithTrainedAlgorithmicMedia",
-    Origin.HUMAN: "digitalCreation",
-}
-"""IPTC's digital source types; a work of unstated origin names none."""
 _NEWSCODES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _SETTINGS: Final[dict[str, Any]] = {"builder": {"thumbnail": {"enabled": False}}}
 _LIMITS: Final = Limits(seconds=60.0, memory=3_000_000_000)

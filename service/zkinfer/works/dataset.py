@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError
 
 from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.errors import DataError, InputError, JsonError, why
+from zkinfer.circuits.statement import Word
 from zkinfer.circuits.storage import read_file
 from zkinfer.contracts.identifiers import keccak256, words
 from zkinfer.contracts.tills import leaf_of
@@ -26,6 +26,7 @@ from zkinfer.works.content import open_content
 from zkinfer.works.errors import ConsentError, DatasetError
 from zkinfer.works.kinds import Permission
 from zkinfer.works.merkle import Tree
+from zkinfer.works.statement import Address, Claim, HexDigest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,42 +37,36 @@ if TYPE_CHECKING:
 MAX_BYTES: Final = 1 << 24
 MAX_ASSETS: Final = 20_000
 MAX_WEIGHT: Final = 1 << 64
-_Address = Annotated[str, Field(pattern=r"^0x[0-9a-f]{40}$")]
-_Word = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class Contributor(_Part):
+class Contributor(Claim):
     """An account, and its weight: the sum of the weights of its assets."""
 
-    account: _Address
+    account: Address
     weight: Annotated[int, Field(ge=1, lt=1 << 127)]
 
 
-class Asset(_Part):
+class Asset(Claim):
     """One file. `consent` is what it said about training, `source` where; `licence` permits it where that is needed."""
 
     name: Annotated[str, Field(min_length=1, max_length=1024)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    sha256: HexDigest
     media_type: Annotated[str, Field(max_length=200)]
-    contributor: _Address
+    contributor: Address
     weight: Annotated[int, Field(ge=1, lt=MAX_WEIGHT)]
     consent: Literal["allowed", "constrained", "unstated"]
     source: Literal["c2pa", "xmp", "terms", "none"]
     licence: Annotated[int, Field(ge=1)] | None = None
 
 
-class Dataset(_Part):
+class Dataset(Claim):
     """The content of `dataset.json`."""
 
     type: Literal["urn:zkinfer:dataset:v1"] = "urn:zkinfer:dataset:v1"
     contributors: Annotated[tuple[Contributor, ...], Field(min_length=1, max_length=MAX_ASSETS)]
     assets: Annotated[tuple[Asset, ...], Field(min_length=1, max_length=MAX_ASSETS)]
-    contributors_root: _Word
-    assets_root: _Word
+    contributors_root: Word
+    assets_root: Word
 
     @classmethod
     def of(cls, assets: list[Asset]) -> Self:

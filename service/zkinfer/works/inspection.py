@@ -13,7 +13,7 @@ from zkinfer.verifier.errors import RefusedError
 from zkinfer.verifier.signing import PublicKey
 from zkinfer.works.errors import CertificateError, WorkError
 from zkinfer.works.evidence import UNPROVEN, Level
-from zkinfer.works.kinds import Origin
+from zkinfer.works.kinds import SOURCE_TYPES, Origin
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,10 +28,7 @@ if TYPE_CHECKING:
     from zkinfer.works.iscc import Fingerprint
 
 LOSSLESS: Final = frozenset({"image/png", "image/gif"})
-_SOURCE_TYPES: Final = {
-    Origin.GENERATED: "trainedAlgorithmicMedia",
-    Origin.COMPOSITE: "compositeWithTrainedAlgorithmicMedia",
-}
+_GENERATED: Final = "A model made it"
 _DECODER_BITS: Final = 8
 """Bits of 256 by which the fingerprint of a lossy file may differ, since decoders differ."""
 
@@ -60,11 +57,13 @@ class Finding:
         statements: what holds, each with its level.
         problems: what does not.
         unchecked: what could not be looked at, and what would be needed.
+        generated: what the statement that a model made it rests on; None if nobody says so.
     """
 
     statements: list[Statement] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
+    generated: Level | None = None
 
     @property
     def holds(self) -> bool:
@@ -74,8 +73,7 @@ class Finding:
     @property
     def ai_generated(self) -> str:
         """`proven`, `attested` or `claimed` if a model is said to have made the work; else `unknown`."""
-        levels = [one.level for one in self.statements if one.text.startswith(_GENERATED)]
-        return str(levels[0]) if levels else "unknown"
+        return "unknown" if self.generated is None else str(self.generated)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -88,9 +86,6 @@ class Finding:
             "unchecked": self.unchecked,
             "notProven": list(UNPROVEN),
         }
-
-
-_GENERATED: Final = "A model made it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +180,9 @@ def _look_at_marks(finding: Finding, certificate: Certificate | None, evidence: 
 
 
 def _compare_marks(finding: Finding, certificate: Certificate, marks: Marks) -> None:
-    expected = _SOURCE_TYPES.get(certificate.predicate.origin)
-    if expected is not None and marks.source_type and marks.source_type != expected:
-        finding.problems.append(
-            f"The certificate says {certificate.predicate.origin}, and the credentials {marks.source_type}."
-        )
+    origin = certificate.predicate.origin
+    if origin.is_by_model and marks.source_type and marks.source_type != SOURCE_TYPES[origin]:
+        finding.problems.append(f"The certificate says {origin}, and the credentials {marks.source_type}.")
     claimed = certificate.predicate.content.iscc256
     if claimed and marks.iscc and marks.iscc != claimed:
         finding.problems.append("The certificate and the credentials name different fingerprints.")
@@ -200,13 +193,14 @@ def _compare_marks(finding: Finding, certificate: Certificate, marks: Marks) -> 
 
 def _look_at_origin(finding: Finding, certificate: Certificate, evidence: Evidence) -> None:
     predicate = certificate.predicate
-    if predicate.origin not in (Origin.GENERATED, Origin.COMPOSITE):
+    if not predicate.origin.is_by_model:
         if predicate.origin == Origin.HUMAN:
             finding.statements.append(Statement(Level.CLAIMED, "A person made it, without a model."))
         return
     level, text = Level.CLAIMED, f"{_GENERATED}."
     if predicate.evidence.attestation is not None:
         level, text = _checked_evidence(finding, certificate, evidence)
+    finding.generated = level
     finding.statements.append(Statement(level, text))
 
 

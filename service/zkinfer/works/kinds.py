@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Kind(StrEnum):
@@ -28,10 +32,28 @@ class Origin(StrEnum):
     COMPOSITE = "composite"
     GENERATED = "generated"
 
+    @property
+    def is_by_model(self) -> bool:
+        """Whether a model made it, or a part of it."""
+        return self in (Origin.COMPOSITE, Origin.GENERATED)
+
+
+SOURCE_TYPES: Final = {
+    Origin.GENERATED: "trainedAlgorithmicMedia",
+    Origin.COMPOSITE: "compositeWithTrainedAlgorithmicMedia",
+    Origin.HUMAN: "digitalCreation",
+}
+"""IPTC's digital source types; a work of unstated origin names none."""
+
 
 class Permission(StrEnum):
-    """One answer to a question of consent, in the words of CAWG and ERC-7517."""
+    """One answer to a question of consent, in the words of CAWG and ERC-7517; the strictest comes last."""
 
     ALLOWED = "allowed"
     CONSTRAINED = "constrained"
     NOT_ALLOWED = "notAllowed"
+
+
+def strictest_of(answers: Iterable[Permission]) -> Permission:
+    """What holds if there are several answers; at least one."""
+    return max(answers, key=list(Permission).index)

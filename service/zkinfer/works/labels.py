@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic import Field, ValidationError
 
 from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.errors import DataError
+from zkinfer.circuits.recipe import Sha256
+from zkinfer.circuits.statement import Word
 from zkinfer.verifier import Attestation
 from zkinfer.works.model_inputs import INPUT_RULE
+from zkinfer.works.statement import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,16 +29,10 @@ if TYPE_CHECKING:
 TYPE: Final = "urn:zkinfer:label:v1"
 MAX_BYTES: Final = 1 << 25
 _SCORES: Final = 2
-_Sha256 = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-_Word = Annotated[str, Field(pattern=r"^0x[0-9a-f]{64}$")]
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class Fidelity(_Part):
+class Fidelity(Claim):
     """How often detector and circuit were right, as the circuit's manifest says: its publisher's measurement."""
 
     data: Literal["held-out", "calibration", "synthetic"]
@@ -45,22 +41,22 @@ class Fidelity(_Part):
     circuit_accuracy: _Share
 
 
-class Detector(_Part):
+class Detector(Claim):
     """The model that gave the scores; `fidelity` is None where its publisher measured none."""
 
-    model: _Sha256
-    model_id: _Word
+    model: Sha256
+    model_id: Word
     fidelity: Fidelity | None
 
 
-class Evidence(_Part):
+class Evidence(Claim):
     """What the label rests on: a signed attestation, which contains a proof, but no record of a ledger."""
 
     level: Literal["attested"]
-    attestation: _Sha256
+    attestation: Sha256
 
 
-class Label(_Part):
+class Label(Claim):
     """A label file.
 
     `scores` are the detector's output integers: of a captured or drawn picture first, of a generated one second.
@@ -109,9 +105,9 @@ class Label(_Part):
             JsonError, DataError: not the canonical form of a label, or it contradicts its attestation.
             RefusedError: its attestation is malformed.
         """
-        document = canonical.load_canonical(data, max_bytes=MAX_BYTES, what="label")
+        canonical.load_canonical(data, max_bytes=MAX_BYTES, what="label")
         try:
-            label = cls.model_validate_json(canonical.dump(document))
+            label = cls.model_validate_json(data)
         except ValidationError as err:
             first = err.errors()[0]
             where = ascii(".".join(map(str, first["loc"]))[:80])

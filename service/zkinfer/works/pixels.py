@@ -17,7 +17,6 @@ from zkinfer.circuits.errors import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LUMA: Final = "luma32/1"
 SIDE: Final = 32
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-RENDER_RULE: Final = "grey/1"
 _LEVELS: Final = 255
 
 
@@ -46,9 +45,8 @@ def render(outputs: Sequence[int], scale: int, *, enlarge: int = 1) -> bytes:
     side = math.isqrt(len(outputs))
     if side * side != len(outputs) or not outputs:
         raise DataError(f"{len(outputs)} numbers are no square picture.", "Use the output of a painter.")
-    levels = _levels(outputs, scale)
     stream = io.BytesIO()
-    Image.fromarray(levels.repeat(enlarge, axis=0).repeat(enlarge, axis=1)).save(stream, "PNG")
+    Image.fromarray(_levels(outputs, scale, enlarge)).save(stream, "PNG")
     return stream.getvalue()
 
 
@@ -64,14 +62,13 @@ def is_rendering(outputs: Sequence[int], scale: int, rgb: NDArray[np.uint8]) -> 
     height, width = rgb.shape[:2]
     if not outputs or side * side != len(outputs) or height != width or height % side:
         return False
-    times = height // side
-    expected = _levels(outputs, scale).repeat(times, axis=0).repeat(times, axis=1)
-    return bool((rgb == expected[..., None]).all())
+    return bool((rgb == _levels(outputs, scale, height // side)[..., None]).all())
 
 
-def _levels(outputs: Sequence[int], scale: int) -> NDArray[np.uint8]:
+def _levels(outputs: Sequence[int], scale: int, enlarge: int) -> NDArray[np.uint8]:
     side = math.isqrt(len(outputs))
-    return np.array([_level(value, scale) for value in outputs], np.uint8).reshape(side, side)
+    levels = np.array([_level(value, scale) for value in outputs], np.uint8).reshape(side, side)
+    return levels.repeat(enlarge, axis=0).repeat(enlarge, axis=1)
 
 
 def _level(value: int, scale: int) -> int:

@@ -29,11 +29,13 @@ Text = Annotated[str, Field(max_length=200)]
 Iscc = Annotated[str, Field(pattern=r"^ISCC:[A-Z2-7]{10,60}$")]
 
 
-class _Claim(BaseModel):
+class Claim(BaseModel):
+    """A part of a document of works: frozen, strict, without unknown fields, in camel case."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, alias_generator=to_camel, populate_by_name=True)
 
 
-class ContentClaim(_Claim):
+class ContentClaim(Claim):
     """The file: its size, its fingerprint if it is a picture, and the commitment to its normalised pixels.
 
     `outputs` is the SHA-256 of the output words of the model that made it, as in an attestation.
@@ -47,7 +49,7 @@ class ContentClaim(_Claim):
     outputs: HexDigest | None = None
 
 
-class EvidenceClaim(_Claim):
+class EvidenceClaim(Claim):
     """What the statement that a model made the file rests on.
 
     `attestation` is the SHA-256 of an attestation file; `record` the id of the ledger's record of the inference.
@@ -69,7 +71,7 @@ class EvidenceClaim(_Claim):
         return self
 
 
-class Parent(_Claim):
+class Parent(Claim):
     """A work or a file that this one was made from, and as what: `model`, `prompt`, `original`..."""
 
     work: Word | None = None
@@ -83,7 +85,7 @@ class Parent(_Claim):
         return self
 
 
-class OfferClaim(_Claim):
+class OfferClaim(Claim):
     """A licence that can be bought: the digest and place of its text, its uses, price in wei, share and duration."""
 
     terms: HexDigest
@@ -94,7 +96,7 @@ class OfferClaim(_Claim):
     duration: Annotated[int, Field(ge=0, lt=1 << 32)]
 
 
-class Rights(_Claim):
+class Rights(Claim):
     """Whether others may train on the work, mine it, and give it to models as input."""
 
     training: Permission
@@ -103,7 +105,7 @@ class Rights(_Claim):
     policy: Uri = ""
 
 
-class ChainClaim(_Claim):
+class ChainClaim(Claim):
     """Where the work is, or will be, registered."""
 
     chain_id: Annotated[int, Field(gt=0, lt=1 << 53)]
@@ -111,7 +113,7 @@ class ChainClaim(_Claim):
     work: Word | None = None
 
 
-class PromptClaim(_Claim):
+class PromptClaim(Claim):
     """A commitment to the prompt: the SHA-256 of a salt of 32 bytes and the text. The text is there only if wished."""
 
     commitment: HexDigest
@@ -119,7 +121,7 @@ class PromptClaim(_Claim):
     text: Annotated[str, Field(max_length=MAX_PROMPT)] | None = None
 
 
-class WorkPredicate(_Claim):
+class WorkPredicate(Claim):
     """All that a certificate says about the file."""
 
     content: ContentClaim
@@ -144,20 +146,20 @@ class WorkPredicate(_Claim):
         return text
 
 
-class FileDigest(_Claim):
+class FileDigest(Claim):
     """SHA-256 of the file, as in-toto writes digests."""
 
     sha256: HexDigest
 
 
-class WorkSubject(_Claim):
+class WorkSubject(Claim):
     """The subject of the statement: the file."""
 
     name: Annotated[str, Field(min_length=1, max_length=255)]
     digest: FileDigest
 
 
-class WorkStatement(_Claim):
+class WorkStatement(Claim):
     """The in-toto Statement."""
 
     type_: Annotated[Literal["https://in-toto.io/Statement/v1"], Field(alias="_type")] = (

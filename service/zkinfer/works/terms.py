@@ -7,7 +7,7 @@ the words of CAWG, and translated; where a vocabulary has no word for something,
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import IntFlag
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -17,7 +17,7 @@ from zkinfer.circuits.digest import sha256
 from zkinfer.circuits.storage import read_file
 from zkinfer.verifier.statement import first_problem
 from zkinfer.works.errors import TermsError
-from zkinfer.works.kinds import Permission
+from zkinfer.works.kinds import Permission, strictest_of
 from zkinfer.works.statement import OfferClaim, Rights
 
 if TYPE_CHECKING:
@@ -184,15 +184,12 @@ def _offer(document: _OfferDocument) -> Offer:
     return Offer(uses, document.text, document.uri, price, round(document.share * 100), document.days * 86400)
 
 
-_STRICTNESS: Final = (Permission.ALLOWED, Permission.CONSTRAINED, Permission.NOT_ALLOWED)
-
-
 def strictest(all_rights: Iterable[Rights]) -> Rights:
     """What holds if several rights apply: the most restrictive answer to each question."""
     found = Rights(training=Permission.ALLOWED, mining=Permission.ALLOWED, inference=Permission.ALLOWED)
     for one in all_rights:
         changes = {
-            name: max(getattr(found, name), getattr(one, name), key=_STRICTNESS.index)
+            name: strictest_of((getattr(found, name), getattr(one, name)))
             for name in ("training", "mining", "inference")
         }
         found = found.model_copy(update={**changes, "policy": found.policy or one.policy})
@@ -250,8 +247,3 @@ PRESETS: Final[dict[str, tuple[Rights, tuple[Offer, ...]]]] = {
     ),
 }
 """Terms that need no file. Prices and shares are examples: write your own with `preset = ...` and `[[offer]]`."""
-
-
-def with_prices(terms: Terms, price: int) -> Terms:
-    """The same terms with all offers at one price in wei."""
-    return replace(terms, offers=tuple(replace(one, price=price) for one in terms.offers))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from zkinfer.works.kinds import Permission
+from zkinfer.works.kinds import Permission, strictest_of
 from zkinfer.works.statement import Rights
 from zkinfer.works.terms import Use
 
@@ -45,7 +45,7 @@ def from_cawg(data: dict[str, Any]) -> Rights:
     for field in found:
         answers = [_use_of(entries.get(name)) for name, about in _CAWG.items() if about == field and name in entries]
         if answers:
-            found[field] = max(answers, key=list(Permission).index)
+            found[field] = strictest_of(answers)
     for entry in entries.values():
         if isinstance(entry, dict) and not policy:
             policy = str(entry.get("constraint_info", ""))[:2048]

@@ -7,9 +7,9 @@ from tests.unit.works.files import NOW, credentials, issued, key, picture, root
 from zkinfer.verifier import SigningKey
 from zkinfer.works.certify import Facts, Mark, certify
 from zkinfer.works.content import open_content
-from zkinfer.works.credentials import LABEL, SOURCE_TYPES, Credentials, read_marks
+from zkinfer.works.credentials import LABEL, Credentials, read_marks
 from zkinfer.works.errors import CredentialsError
-from zkinfer.works.kinds import Kind, Origin
+from zkinfer.works.kinds import SOURCE_TYPES, Kind, Origin
 from zkinfer.works.terms import Terms
 
 
