@@ -3,6 +3,7 @@
     python benchmarks/gas.py            measures everything, a quarter of an hour
     python benchmarks/gas.py ashlar     only the part about Ashlar
     python benchmarks/gas.py feeds      only the part about feeds
+    python benchmarks/gas.py works      only the part about works
 
 Needs node, the npm packages of contracts/ (`make contracts`), and a file of the hermez ceremony in a folder of
 ZKINFER_SETUP_PATH, or in ../shared/srs beside the checkout. Every figure is the gas of a whole transaction, including
@@ -27,7 +28,7 @@ from web3 import HTTPProvider, Web3
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "contracts")]
-from benchmarks import gas_ashlar, gas_feeds  # noqa: E402
+from benchmarks import gas_ashlar, gas_feeds, gas_works  # noqa: E402
 from benchmarks.gas_ashlar import GAS, used  # noqa: E402
 
 import canary  # noqa: E402 - scripts beside the contracts, in no package
@@ -128,7 +129,7 @@ def main() -> None:
 
 def sections(text: str) -> dict[str, str]:
     """The parts of the page by title; the first begins with the page's head."""
-    parts = re.split(r"(?=\n## (?:Ashlar|Feeds)\n)", text)
+    parts = re.split(r"(?=\n## (?:Ashlar|Feeds|Works)\n)", text)
     return dict(zip(PARTS, parts, strict=False))
 
 
@@ -148,7 +149,12 @@ def feeds_part(chain: Chain, _: Path) -> str:
     return gas_feeds.part(chain)
 
 
-PARTS: Final = {"ezkl": ezkl_part, "ashlar": ashlar_part, "feeds": feeds_part}
+def works_part(chain: Chain, _: Path) -> str:
+    """The table about works."""
+    return gas_works.part(chain)
+
+
+PARTS: Final = {"ezkl": ezkl_part, "ashlar": ashlar_part, "feeds": feeds_part, "works": works_part}
 
 
 def anvil() -> Iterator[Chain]:
