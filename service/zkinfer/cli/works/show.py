@@ -108,20 +108,14 @@ class _LedgerRecords:
         """Where this model's answer is on record; raises CertificateError if it is not, or cannot be relied on."""
         from zkinfer.contracts import output_commitment
         from zkinfer.works.errors import CertificateError
+        from zkinfer.works.records import sound_listing
 
         ledger, registry = self._deployed.ledger, self._deployed.registry
-        entry = ledger.entry(record)
-        if entry.state != "recorded":
-            raise CertificateError(f"The ledger has no answer {record}: it is {entry.state}.", "Ask another node.")
-        if not output_commitment(outputs).startswith(entry.output_digest):
+        listing = sound_listing(self._deployed, self._blocks, record)
+        if not output_commitment(outputs).startswith(ledger.entry(record).output_digest):
             raise CertificateError("The ledger has other outputs under this record.", "The certificate is false.")
-        request = self._blocks.request(ledger.address, record, self._deployed.chain.height())
-        if request is None:
-            raise CertificateError("The node has no log of the request.", "Ask an archive node.")
-        if registry.model_id(request.listing) != model_id:
+        if registry.model_id(listing) != model_id:
             raise CertificateError("The record is of another model than the certificate names.", "It is false.")
-        if registry.status(request.listing) == "revoked" or not registry.verifier_is_live(request.listing):
-            raise CertificateError("The record's model was revoked, or its verifier stopped.", "Do not rely on it.")
         return f"The ledger {ledger.address} has its proven answer {record}."
 
 

@@ -6,14 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zkinfer.cli.chain.options import Connection, expand_options, open_chain, parse_address
+from zkinfer.cli.chain.options import (
+    Connection,
+    expand_options,
+    open_chain,
+    open_deployment,
+    parse_address,
+    rpc_url,
+)
 from zkinfer.cli.console import REFUSED, exit_on_error, plain, print_facts, print_json, print_result
 from zkinfer.cli.options import AsJson
 from zkinfer.cli.works.options import Work, WorksAddress, clients, in_ethers, parse_uses, work_id
 
 if TYPE_CHECKING:
     from zkinfer.contracts.market import Market
-    from zkinfer.contracts.works import Works
+    from zkinfer.contracts.works import WorkRecord, Works
+    from zkinfer.works.evidence import Level
 
 
 @expand_options
@@ -42,7 +50,7 @@ def status_command(
     with exit_on_error(as_json=as_json):
         chain = open_chain(connection)
         contract, market = clients(chain, works)
-        facts, amounts = _facts(contract, work), _amounts(contract, market, work)
+        facts, amounts = _facts(contract, work, connection), _amounts(contract, market, work)
         print_facts({name: value for name, value in facts.items() if name != "parents"} | in_ethers(amounts))
         for one in facts["parents"]:
             print_facts({"parent": f"{one['work']} gets {one['share'] / 100:g} % of its income"})
@@ -59,13 +67,10 @@ def status_command(
         raise typer.Exit(REFUSED)
 
 
-def _facts(contract: Works, work: int) -> dict[str, Any]:
-    from zkinfer.works.evidence import Level
-
+def _facts(contract: Works, work: int, connection: Connection) -> dict[str, Any]:
     record = contract.work(work)
-    # The contract stores a signature's digest, which it cannot check: only a record of the ledger is proven there.
-    level = Level.PROVEN if record.is_proven else Level.CLAIMED
-    return {
+    level, unchecked = _level(contract, record, connection)
+    facts = {
         "work": work_id(work),
         "kind": record.kind,
         "origin": f"{record.origin}, {level}",
@@ -79,6 +84,32 @@ def _facts(contract: Works, work: int) -> dict[str, Any]:
         "till": contract.till_of(work),
         "parents": [{"work": work_id(parent), "share": share} for parent, share in contract.parents(work)],
     }
+    return facts | ({"unproven": unchecked} if unchecked else {})
+
+
+def _level(contract: Works, record: WorkRecord, connection: Connection) -> tuple[Level, str]:
+    """What the origin rests on now, and why that is not a proof if there was one.
+
+    The contract stores a signature's digest, which it cannot check: only a record of the ledger is proven there. Its
+    ledger is whatever its deployer named, so it counts if it is that of a deployment that is known here.
+    """
+    from zkinfer.chain.blocks import Blocks
+    from zkinfer.contracts.errors import AddressBookError
+    from zkinfer.contracts.rpc import connect
+    from zkinfer.works.errors import CertificateError
+    from zkinfer.works.evidence import Level
+    from zkinfer.works.records import sound_listing
+
+    if not record.is_proven:
+        return Level.CLAIMED, ""
+    try:
+        deployed = open_deployment(open_chain(connection), connection)
+        if deployed.ledger.address != contract.ledger:
+            return Level.CLAIMED, "The works name another ledger than this deployment's. Check --deployment."
+        sound_listing(deployed, Blocks(connect(rpc_url(connection))), record.record)
+    except (AddressBookError, CertificateError) as err:
+        return Level.CLAIMED, str(err)
+    return Level.PROVEN, ""
 
 
 def _amounts(contract: Works, market: Market, work: int) -> dict[str, int]:

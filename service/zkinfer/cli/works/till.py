@@ -114,6 +114,30 @@ def fee_command(
     )
 
 
+@app.command("deprecate")
+@expand_options
+def deprecate_command(
+    work: Work,
+    listing: Listing,
+    works: WorksAddress,
+    connection: Connection,
+    payment: Payment,
+    successor: Annotated[
+        str, typer.Option(parser=parse_word, metavar="ID", help="The listing to use instead.", show_default="none")
+    ] = "0x" + "00" * 32,
+    as_json: AsJson = False,
+) -> None:
+    """Take no more requests for a listing that a till owns, as the work's owner. Recorded answers stay sound."""
+    _act(
+        work,
+        works,
+        connection,
+        payment,
+        lambda till, at: till.deprecate(at.registry.address, listing, successor),
+        as_json=as_json,
+    )
+
+
 @app.command("revoke")
 @expand_options
 def revoke_command(

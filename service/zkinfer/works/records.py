@@ -1,0 +1,36 @@
+"""Whether a record of a deployment's ledger may be relied on now: it can lose its effect after it was made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zkinfer.works.errors import CertificateError
+
+if TYPE_CHECKING:
+    from zkinfer.chain.blocks import Blocks
+    from zkinfer.chain.deployment import Deployed
+
+
+def sound_listing(deployed: Deployed, blocks: Blocks, record: str) -> str:
+    """The listing of the model whose answer is on record.
+
+    Args:
+        deployed: the deployment whose ledger has the record.
+        blocks: of the same node.
+        record: the request's id.
+
+    Raises:
+        CertificateError: there is no such record, the node has no log of its request, or the model was revoked or its
+            verifier stopped.
+        ChainError: the node cannot be read.
+    """
+    ledger, registry = deployed.ledger, deployed.registry
+    entry = ledger.entry(record)
+    if entry.state != "recorded":
+        raise CertificateError(f"The ledger has no answer {record}: it is {entry.state}.", "Ask another node.")
+    request = blocks.request(ledger.address, record, deployed.chain.height())
+    if request is None or request.id(deployed.chain.id, ledger.address) != record:
+        raise CertificateError("The node has no log of the request with this id.", "Ask an archive node.")
+    if registry.status(request.listing) == "revoked" or not registry.verifier_is_live(request.listing):
+        raise CertificateError("The record's model was revoked, or its verifier stopped.", "Do not rely on it.")
+    return request.listing
