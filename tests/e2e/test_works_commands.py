@@ -1,14 +1,17 @@
-"""A proven work whose model is revoked, from the command line."""
+"""Commitments to works, agreements that use them, and a proven work whose model is revoked, from the command line."""
 
 import json
 import shutil
 import signal
+from dataclasses import replace
 
 import pytest
 from tests.e2e.shell import Shell
 from tests.e2e.test_chain import EMBEDDED, Chain
 from tests.integration import bench
 from tests.paths import ROOT
+
+from zkinfer.works.commitment import Commitment
 
 pytestmark = pytest.mark.slow
 PLATFORM, CREATOR, MODEL = (("--unsafe-dev-account", number) for number in ("0", "1", "2"))
@@ -63,6 +66,66 @@ def works(home, run_folder):
     chain.shell("keys", "new", "--out", "a.key", "--unsafe-unencrypted")
     yield found
     chain.end(signal.SIGTERM)
+
+
+@pytest.fixture(scope="module")
+def committed(works):
+    """A certificate, and what the commitment to it said."""
+    certificate = works.certify("early.png", "--origin", "human")
+    return certificate, works.done("commit", certificate, "--out", "secret.json", pays=CREATOR)
+
+
+def test_commitment_is_a_secret_file_and_sent_once(works, committed):
+    certificate, said = committed
+    assert works.path("secret.json").stat().st_mode & 0o777 == 0o600
+    assert json.loads(works.path("secret.json").read_bytes())["salt"] not in json.dumps(said)
+    again = works.done("commit", certificate, "--out", "secret.json", pays=CREATOR)
+    assert (again["commitment"], again["since"], again["transactions"]) == (said["commitment"], said["since"], [])
+
+
+def test_rehearsed_commitment_writes_nothing(works, committed):
+    said = works.done("commit", committed[0], "--out", "not.json", "--dry-run", pays=CREATOR)
+    assert (said["since"], works.path("not.json").exists()) == (0, False)
+
+
+def test_commitment_to_another_file_is_refused(works, committed):
+    other = works.certify("other.png", "--origin", "human")
+    for command in (("commit", other, "--out"), ("register", other, "--commitment"), ("agree", other, "--commitment")):
+        outcome = works(*command, "secret.json", pays=CREATOR)
+        assert (outcome.status, outcome.document["error"]["type"]) == (1, "CertificateError")
+        assert "another file" in outcome.document["error"]["cause"]
+
+
+def test_commitment_of_another_account_is_refused(works, committed):
+    outcome = works("register", committed[0], "--commitment", "secret.json", pays=PLATFORM)
+    assert (outcome.status, outcome.document["error"]["type"]) == (1, "CertificateError")
+    assert "made the commitment" in outcome.document["error"]["cause"]
+
+
+def test_work_counts_since_its_commitment_even_if_a_platform_registers_it(works, committed):
+    certificate, said = committed
+    works.done("agree", certificate, "--commitment", "secret.json", "--out", "agreed.json", pays=CREATOR)
+    work = works.done("register", certificate, "--agreement", "agreed.json", pays=PLATFORM)["work"]
+    shown = works.done("status", work)
+    assert (shown["since"], shown["origin"]) == (said["since"], "human, claimed")
+    assert shown["owner"] == shown["creator"] != works.chain.start["account"].lower()
+
+
+def test_commitment_that_was_never_sent_is_refused_with_its_cure(works, committed):
+    certificate = works.certify("late.png", "--origin", "human")
+    content = works.done("register", certificate, "--dry-run", pays=CREATOR)["content"]
+    replace(Commitment.read(works.path("secret.json")), content=content).write(works.path("late.json"))
+    outcome = works("register", certificate, "--commitment", "late.json", pays=CREATOR)
+    assert (outcome.status, outcome.document["error"]["type"]) == (1, "RevertedError")
+    assert "Uncommitted" in outcome.document["error"]["cause"]
+    assert "salt" in outcome.document["error"]["cure"]
+
+
+def test_commitment_belongs_to_registrations_by_the_creator_alone(works, committed):
+    for option in (("--agreement", "agreed.json"), ("--request", "r.json", "--attestation", "answer.json")):
+        outcome = works("register", committed[0], "--commitment", "secret.json", *option, pays=CREATOR)
+        assert outcome.status == 2
+        assert "--commitment is part of the agreement" in outcome.sentence
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from zkinfer.cli.works import certify, dataset, keys, labels, market, prints, register, show, similar, status, till
+from zkinfer.cli.works import (
+    certify,
+    commit,
+    dataset,
+    keys,
+    labels,
+    market,
+    prints,
+    register,
+    show,
+    similar,
+    status,
+    till,
+)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +30,7 @@ app.command("keys")(keys.keys_command)
 app.command("certify")(certify.certify_command)
 app.command("show")(show.show_command)
 app.command("deploy")(register.deploy_command)
+app.command("commit")(commit.commit_command)
 app.command("agree")(register.agree_command)
 app.command("register")(register.register_command)
 app.command("offer")(market.offer_command)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.market import Market
-    from zkinfer.contracts.works import Works
+    from zkinfer.contracts.works import Registration, Works
 
 
 def parse_work(text: object) -> int:
@@ -70,6 +70,24 @@ def require_works() -> None:
     """Raise the error that names the extra, if its libraries are missing."""
     with require_extra("works"):
         import zkinfer.works.credentials  # noqa: F401
+
+
+def read_registration(path: Path) -> Registration:
+    """What a certificate says about a work, for the contract; raises CertificateError if its signature is invalid."""
+    from zkinfer.contracts.works import ZERO_WORD, Registration
+    from zkinfer.works.certificate import Certificate
+
+    certificate = Certificate.read(path)
+    certificate.verified()
+    predicate = certificate.predicate
+    return Registration(
+        content="0x" + certificate.sha256,
+        kind=str(predicate.kind),
+        origin=str(predicate.origin),
+        manifest=ZERO_WORD if predicate.manifest is None else "0x" + predicate.manifest,
+        attestation="0x" + certificate.digest.value.hex(),
+        pixels=predicate.content.pixels or ZERO_WORD,
+    )
 
 
 def clients(chain: Chain, works: str) -> tuple[Works, Market]:

@@ -22,7 +22,8 @@ from zkinfer.cli.chain.options import (
 from zkinfer.cli.chain.request import read_own_request
 from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result
 from zkinfer.cli.options import AsJson, parse_period
-from zkinfer.cli.works.options import CertificateFile, WorksAddress, clients, finish, work_id
+from zkinfer.cli.works.commit import committed
+from zkinfer.cli.works.options import CertificateFile, WorksAddress, clients, finish, read_registration, work_id
 
 if TYPE_CHECKING:
     from zkinfer.chain.deployment import Deployed
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Derivation:
-    """What a work was derived from, and what its resale costs."""
+    """What a work was derived from, what its resale costs, and since when it counts."""
 
     licence: Annotated[
         list[int] | None, typer.Option(help="The creator's licence under which it was derived. Repeatable.")
@@ -43,6 +44,9 @@ class Derivation:
     ] = None
     resale: Annotated[float, typer.Option(min=0, max=10, help="Royalty of a resale, in percent.")] = 0.0
     uri: Annotated[str, typer.Option(help="Where the certificate and the file are.")] = ""
+    commitment: Annotated[
+        Path | None, typer.Option(help="The creator's earlier commitment, whose time counts: see `works commit`.")
+    ] = None
 
 
 @expand_options
@@ -111,9 +115,10 @@ def agree_command(
 
         refuse_existing(out)
         chain = open_chain(connection)
-        what = _registration(certificate, derivation)
+        signer = open_signer(payment, chain.id)
+        what = _registration(certificate, derivation, chain.id, works, str(signer.address).lower())
         deadline = chain.time() + int((valid or timedelta(days=7)).total_seconds())
-        agreement = sign_agreement(what, chain.id, works, deadline, open_signer(payment, chain.id))
+        agreement = sign_agreement(what, chain.id, works, deadline, signer)
         agreement.write(out)
         print_result(f"[green]✓[/] {plain(out)}: give it to whoever registers the work, with the certificate")
         facts = {"creator": agreement.creator, "deadline": deadline}
@@ -144,6 +149,10 @@ def register_command(
     """
     if (request is None) != (attestation is None) or (request and agreement):
         raise typer.BadParameter("--request belongs with --attestation, and not with --agreement")
+    if derivation.commitment and (request or agreement):
+        raise typer.BadParameter(
+            "a creator's --commitment is part of the agreement, and a recorded answer has its time"
+        )
     with exit_on_error(as_json=as_json):
         chain = open_chain(connection, payment)
         contract, market = clients(chain, works)
@@ -155,7 +164,8 @@ def register_command(
             value = sum(market.offer_of(one).price for one in what.offers)
             contract.register_for(what, creator, signed.deadline, signed.signature_bytes, value=value)
         else:
-            what, creator = _registration(certificate, derivation), chain.address
+            creator = chain.address
+            what = _registration(certificate, derivation, chain.id, works, creator)
             value = sum(market.offer_of(one).price for one in what.offers)
             if request is None or attestation is None:
                 contract.register(what, creator, value=value)
@@ -168,26 +178,18 @@ def register_command(
         finish(chain, {"work": work_id(work), "creator": creator, "content": what.content}, as_json=as_json)
 
 
-def _registration(path: Path, derivation: Derivation) -> Registration:
+def _registration(path: Path, derivation: Derivation, chain_id: int, works: str, creator: str) -> Registration:
     """What a certificate and the options say, for the contract."""
-    from zkinfer.contracts.works import ZERO_WORD, Registration
-    from zkinfer.works.certificate import Certificate
+    from dataclasses import replace
 
-    certificate = Certificate.read(path)
-    certificate.verified()
-    predicate = certificate.predicate
-    return Registration(
-        content="0x" + certificate.sha256,
-        kind=str(predicate.kind),
-        origin=str(predicate.origin),
-        manifest=ZERO_WORD if predicate.manifest is None else "0x" + predicate.manifest,
-        attestation="0x" + certificate.digest.value.hex(),
-        pixels=predicate.content.pixels or ZERO_WORD,
+    what = replace(
+        read_registration(path),
         resale_bps=round(derivation.resale * 100),
         licences=tuple(derivation.licence or ()),
         offers=tuple(derivation.offer or ()),
         uri=derivation.uri,
     )
+    return committed(what, derivation.commitment, chain_id, works, creator)
 
 
 def _agreed(path: Path, agreement: Agreement, chain_id: int, works: str) -> Registration:
