@@ -1,4 +1,4 @@
-"""Commitments to works, agreements that use them, and a proven work whose model is revoked, from the command line."""
+"""Commitments to works, authorised uses, and a proven work whose model is revoked, from the command line."""
 
 import json
 import shutil
@@ -109,6 +109,45 @@ def test_work_counts_since_its_commitment_even_if_a_platform_registers_it(works,
     shown = works.done("status", work)
     assert (shown["since"], shown["origin"]) == (said["since"], "human, claimed")
     assert shown["owner"] == shown["creator"] != works.chain.start["account"].lower()
+
+
+@pytest.fixture(scope="module")
+def sold(works):
+    """A work whose commercial licence was sold for a domain, and for nothing else."""
+    certificate = works.certify("sold.png", "--origin", "human")
+    work = works.done("register", certificate, pays=CREATOR)["work"]
+    works.path("licence.txt").write_text("Use it commercially.")
+    terms = ("--terms", "licence.txt", "--uses", "commercial")
+    offer = works.done("offer", work, *terms, pays=CREATOR)["offer"]
+    bought = works.done("buy", offer, "--subject", "acme.example", pays=PLATFORM)
+    return {"work": work, "licence": bought["licence"], "holder": bought["holder"]}
+
+
+def test_use_is_authorised_by_domain_or_account_without_a_licences_number(works, sold):
+    for who in (("--subject", "ACME.example"), ("--subject", "dns:acme.example"), ("--holder", sold["holder"])):
+        shown = works.done("status", sold["work"], *who, "--uses", "commercial")
+        assert (shown["authorised"], shown["licence"]) == (True, sold["licence"])
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        ("--subject", "other.example"),
+        ("--subject", "acme.example", "--uses", "training"),
+        ("--holder", "0x" + "ab" * 20),
+        ("--subject", "other.example", "--licence", "1"),
+        ("--holder", "0x" + "ab" * 20, "--licence", "1"),
+    ],
+)
+def test_other_use_is_refused(works, sold, asked):
+    outcome = works("status", sold["work"], *asked)
+    assert outcome.status == 1
+    assert (outcome.document["ok"], outcome.document["authorised"], outcome.document["licence"]) == (False, False, None)
+
+
+def test_question_names_one_who_wants_to_use_it(works, sold):
+    for asked in (("--licence", "1"), ("--subject", "acme.example", "--holder", sold["holder"])):
+        assert works("status", sold["work"], *asked).status == 2
 
 
 def test_commitment_that_was_never_sent_is_refused_with_its_cure(works, committed):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +20,9 @@ from zkinfer.cli.options import AsJson
 from zkinfer.cli.works.options import Work, WorksAddress, clients, in_ethers, parse_uses, work_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from zkinfer.contracts.chain import Chain
     from zkinfer.contracts.market import Market
     from zkinfer.contracts.works import WorkRecord, Works
     from zkinfer.works.evidence import Level
@@ -29,9 +33,11 @@ def status_command(
     work: Work,
     works: WorksAddress,
     connection: Connection,
-    licence: Annotated[int | None, typer.Option(help="Ask whether this licence covers a use.")] = None,
+    licence: Annotated[
+        int | None, typer.Option(help="Ask whether this licence covers a use. Default: whether any does.")
+    ] = None,
     holder: Annotated[
-        str | None, typer.Option(parser=parse_address, metavar="ADDRESS", help="Who wants to use it, with --licence.")
+        str | None, typer.Option(parser=parse_address, metavar="ADDRESS", help="Who wants to use it.")
     ] = None,
     subject: Annotated[str | None, typer.Option(metavar="DOMAIN", help="Or the domain that wants to use it.")] = None,
     uses: Annotated[
@@ -41,12 +47,14 @@ def status_command(
 ) -> None:
     """Show a work: who registered it, what it rests on, its lineage, its income, and whether a use is licensed.
 
-    With --licence it exits with 1 unless the licence covers the use now.
+    With --holder or --subject it exits with 1 unless a licence covers the use now. Without --licence it reads all that
+    were sold of the work from the node's logs.
 
-    Example: zkinfer works status 0x12... --licence 3 --subject acme.example --uses commercial
+    Example: zkinfer works status 0x12... --subject acme.example --uses commercial
     """
-    if licence is not None and (holder is None) == (subject is None):
-        raise typer.BadParameter("--licence needs --holder or --subject")
+    given = (holder is not None) + (subject is not None)
+    if given > 1 or (licence is not None and not given):
+        raise typer.BadParameter("give one of --holder and --subject; --licence needs one")
     with exit_on_error(as_json=as_json):
         chain = open_chain(connection)
         contract, market = clients(chain, works)
@@ -55,11 +63,14 @@ def status_command(
         for one in facts["parents"]:
             print_facts({"parent": f"{one['work']} gets {one['share'] / 100:g} % of its income"})
         authorised = None
-        if licence is not None:
-            authorised = _covers(market, licence, work, holder, subject, uses)
-            mark = "[green]✓[/] covers" if authorised else "[bold red]✗[/] does not cover"
-            named = holder or f"{subject} (the buyer's claim)"
-            print_result(f"licence {licence} {mark} {plain(named)}")
+        if holder is not None or subject is not None:
+            asked = _Use(work, holder, subject, uses)
+            covering = asked.licence_among(
+                market, _sold(chain, contract, market, asked) if licence is None else [licence]
+            )
+            authorised = covering is not None
+            _print_answer(licence if covering is None else covering, asked, covers=authorised)
+            facts["licence"] = covering
         if as_json:
             exact = {name: str(amount) for name, amount in amounts.items()}
             print_json({"ok": authorised is not False, **facts, **exact, "authorised": authorised})
@@ -117,12 +128,50 @@ def _amounts(contract: Works, market: Market, work: int) -> dict[str, int]:
     return {"received": market.received(work), "pending": market.pending(work), "ownerCredit": credit}
 
 
-def _covers(market: Market, licence: int, work: int, holder: str | None, subject: str | None, uses: int) -> bool:
-    from zkinfer.contracts.market import subject_of
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What somebody wants to do with a work: either an account, or a domain."""
 
-    found = market.licence(licence)
-    if subject is not None:
-        if found.subject != subject_of(subject.removeprefix("dns:")):
-            return False
-        holder = found.holder
-    return market.covers(licence, work, holder or found.holder, uses)
+    work: int
+    holder: str | None
+    subject: str | None
+    uses: int
+
+    @property
+    def who(self) -> str:
+        """The account, or the domain, which is the buyer's claim."""
+        return self.holder or f"{self.subject} (the buyer's claim)"
+
+    @property
+    def subject_word(self) -> str | None:
+        """The domain as licences name it."""
+        from zkinfer.contracts.market import subject_of
+
+        return None if self.subject is None else subject_of(self.subject.removeprefix("dns:"))
+
+    def licence_among(self, market: Market, numbers: Iterable[int]) -> int | None:
+        """The first licence that covers it now, as the market says; None if none does."""
+        for number in numbers:
+            found = market.licence(number)
+            if self.subject_word not in (None, found.subject):
+                continue
+            if market.covers(number, self.work, self.holder or found.holder, self.uses):
+                return number
+        return None
+
+
+def _sold(chain: Chain, contract: Works, market: Market, asked: _Use) -> Iterator[int]:
+    """The licences of a work that name who asks, newest first, from the logs."""
+    from zkinfer.contracts.work_events import sold_licences
+
+    for one in sold_licences(chain, contract.address, market.address, asked.work):
+        if asked.holder == one.holder or asked.subject_word == one.subject:
+            yield one.number
+
+
+def _print_answer(licence: int | None, asked: _Use, *, covers: bool) -> None:
+    if licence is None:
+        print_result(f"[bold red]✗[/] no licence covers {plain(asked.who)}")
+        return
+    mark = "[green]✓[/] covers" if covers else "[bold red]✗[/] does not cover"
+    print_result(f"licence {licence} {mark} {plain(asked.who)}")
