@@ -10,11 +10,16 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 from benchmarks.gas_ashlar import used  # noqa: E402
 
-from zkinfer.contracts.deploy import Governance, deploy, plan  # noqa: E402
+from zkinfer.contracts.deploy import (  # noqa: E402
+    Governance,
+    create,
+    deploy,
+    plan,
+)
 from zkinfer.contracts.market import Market, MarketOffer, subject_of  # noqa: E402
 from zkinfer.contracts.signers import unsafe_dev_account  # noqa: E402
 from zkinfer.contracts.tills import ContributorFund, Till, leaf_of  # noqa: E402
-from zkinfer.contracts.work_parts import create, fund_of, works_of  # noqa: E402
+from zkinfer.contracts.work_parts import fund_of, works_of  # noqa: E402
 from zkinfer.contracts.works import Registration, Works  # noqa: E402
 from zkinfer.works.agreement import sign_agreement  # noqa: E402
 from zkinfer.works.merkle import Tree  # noqa: E402
