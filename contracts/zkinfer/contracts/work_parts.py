@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from zkinfer.contracts.abi import creation_code, hex_to_bytes
 from zkinfer.contracts.artifacts import load
 from zkinfer.contracts.deploy import Part, require_code_at
+from zkinfer.contracts.errors import DeploymentError
 from zkinfer.contracts.identifiers import ZERO_ADDRESS
 
 if TYPE_CHECKING:
+    from zkinfer.contracts.artifacts import ContractName
     from zkinfer.contracts.chain import Chain
 
 
@@ -55,10 +57,45 @@ def fund_of(root: str, total_weight: int, manifest: str, uri: str, market: str) 
 
 
 def require_works_at(chain: Chain, address: str) -> None:
-    """Return if an address and the market that it names have the code of works and their market.
+    """Return if an address, the market and the till that it names have the code of works, and name each other.
 
-    Raises DeploymentError if there is no code, or CodeMismatchError if it is other code.
+    Raises DeploymentError if there is no code, or one names another contract; CodeMismatchError if it is other code.
     """
     load("Works").require_code(require_code_at(chain, "Works", address))
-    market = str(chain.read("Works", address, "MARKET")).lower()
-    load("Market").require_code(require_code_at(chain, "Market", market))
+    market = _part_of(chain, address, "Market", "MARKET")
+    _require_named(chain, "Market", market, "WORKS", address)
+    till = _part_of(chain, address, "Till", "TILL")
+    _require_named(chain, "Till", till, "MARKET", market)
+
+
+def similarity_at(chain: Chain, address: str) -> str:
+    """The address of the contract that compares the works at an address, whose code was compared.
+
+    Raises as `require_works_at`, and DeploymentError if these works compare no fingerprints.
+    """
+    require_works_at(chain, address)
+    if _named(chain, "Works", address, "SIMILARITY") == ZERO_ADDRESS:
+        raise DeploymentError(
+            "These works compare no fingerprints.", "They were deployed without `works deploy --print-listing`."
+        )
+    similarity = _part_of(chain, address, "Similarity", "SIMILARITY")
+    _require_named(chain, "Similarity", similarity, "WORKS", address)
+    _require_named(chain, "Similarity", similarity, "LEDGER", _named(chain, "Works", address, "LEDGER"))
+    return similarity
+
+
+def _part_of(chain: Chain, works: str, name: ContractName, getter: str) -> str:
+    part = _named(chain, "Works", works, getter)
+    load(name).require_code(require_code_at(chain, name, part))
+    return part
+
+
+def _require_named(chain: Chain, name: ContractName, address: str, getter: str, expected: str) -> None:
+    if (found := _named(chain, name, address, getter)) != expected:
+        raise DeploymentError(
+            f"The {name} at {address} belongs to {found}, not to {expected}.", "Check the address of the works."
+        )
+
+
+def _named(chain: Chain, name: ContractName, address: str, getter: str) -> str:
+    return str(chain.read(name, address, getter)).lower()

@@ -13,12 +13,11 @@ from zkinfer.cli.chain.options import (
     expand_options,
     open_chain,
     open_deployment,
-    parse_address,
 )
 from zkinfer.cli.chain.request import read_own_request
 from zkinfer.cli.console import exit_on_error
 from zkinfer.cli.options import AsJson, AttestationFile
-from zkinfer.cli.works.options import Work, finish, parse_work, work_id
+from zkinfer.cli.works.options import Work, WorksAddress, finish, parse_work, work_id
 
 if TYPE_CHECKING:
     from zkinfer.contracts.chain import Chain
@@ -29,24 +28,13 @@ Younger = Annotated[
     int, typer.Argument(parser=parse_work, metavar="YOUNGER", help="The work that was flagged.", show_default=False)
 ]
 Older = Annotated[int, typer.Argument(parser=parse_work, metavar="OLDER", help="The older work.", show_default=False)]
-SimilarityAddress = Annotated[
-    str,
-    typer.Option(
-        "--similarity",
-        envvar="ZKINFER_SIMILARITY",
-        parser=parse_address,
-        metavar="ADDRESS",
-        help="The Similarity contract.",
-        show_default=False,
-    ),
-]
 
 
 @expand_options
 def record_command(
     work: Work,
     attestation: AttestationFile,
-    similarity: SimilarityAddress,
+    works: WorksAddress,
     request: Annotated[Path, typer.Option(help="The request that it answers, recorded by `zkinfer chain post`.")],
     connection: Connection,
     payment: Payment,
@@ -54,7 +42,7 @@ def record_command(
 ) -> None:
     """Store a work's recorded fingerprint, so that it can be compared. Re-running is idempotent.
 
-    Example: zkinfer works record-print 0x12... print.json --request request.json --similarity 0x... --keystore me.json
+    Example: zkinfer works record-print 0x12... print.json --request request.json --works 0x... --keystore me.json
     """
     with exit_on_error(as_json=as_json):
         deployed = open_deployment(open_chain(connection, payment), connection)
@@ -67,7 +55,7 @@ def record_command(
         match_answers(deployed, [claim], [placed])
         outputs = claim.predicate.statement.outputs
         found = read_print(outputs)
-        _contract(deployed.chain, similarity).print(work, placed.request, outputs, found.bits)
+        _contract(deployed.chain, works).print(work, placed.request, outputs, found.bits)
         finish(deployed.chain, {"work": work_id(work), "bits": hex(found.bits)}, as_json=as_json)
 
 
@@ -75,7 +63,7 @@ def record_command(
 def flag_command(
     younger: Younger,
     older: Older,
-    similarity: SimilarityAddress,
+    works: WorksAddress,
     connection: Connection,
     payment: Payment,
     as_json: AsJson = False,
@@ -84,11 +72,11 @@ def flag_command(
 
     A flag asks its owner for an answer. It moves no money and no token, and says nothing about who copied whom.
 
-    Example: zkinfer works flag 0x34... 0x12... --similarity 0x... --keystore me.json
+    Example: zkinfer works flag 0x34... 0x12... --works 0x... --keystore me.json
     """
     with exit_on_error(as_json=as_json):
         chain = open_chain(connection, payment)
-        contract = _contract(chain, similarity)
+        contract = _contract(chain, works)
         distance, compared = contract.distance(younger, older)
         contract.flag(younger, older)
         finish(chain, {"distance": distance, "compared": compared, **_state(contract, younger, older)}, as_json=as_json)
@@ -98,7 +86,7 @@ def flag_command(
 def answer_command(
     younger: Younger,
     older: Older,
-    similarity: SimilarityAddress,
+    works: WorksAddress,
     connection: Connection,
     payment: Payment,
     licence: Annotated[
@@ -109,13 +97,13 @@ def answer_command(
 ) -> None:
     """Answer a flag of your work: by a licence of the older one, or by reasons against it. Re-running is idempotent.
 
-    Example: zkinfer works answer 0x34... 0x12... --licence 7 --similarity 0x... --keystore me.json
+    Example: zkinfer works answer 0x34... 0x12... --licence 7 --works 0x... --keystore me.json
     """
     if (licence is None) == (contest is None):
         raise typer.BadParameter("give either --licence N or --contest URI")
     with exit_on_error(as_json=as_json):
         chain = open_chain(connection, payment)
-        contract = _contract(chain, similarity)
+        contract = _contract(chain, works)
         if licence is not None:
             contract.acknowledge(younger, older, licence)
         elif contest is not None:
@@ -123,10 +111,12 @@ def answer_command(
         finish(chain, _state(contract, younger, older), as_json=as_json)
 
 
-def _contract(chain: Chain, address: str) -> Similarity:
+def _contract(chain: Chain, works: str) -> Similarity:
+    """The contract that compares these works; raises DeploymentError or CodeMismatchError, as `similarity_at`."""
     from zkinfer.contracts.similarity import Similarity
+    from zkinfer.contracts.work_parts import similarity_at
 
-    return Similarity(chain, address)
+    return Similarity(chain, similarity_at(chain, works))
 
 
 def _state(contract: Similarity, younger: int, older: int) -> dict[str, Any]:

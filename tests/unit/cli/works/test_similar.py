@@ -27,7 +27,7 @@ def test_other_text_is_no_work(text):
 
 @pytest.mark.parametrize("answers", [(), ("--licence", "3", "--contest", "https://example.org")])
 def test_answer_takes_a_licence_or_reasons(answers):
-    result = run("answer", "9", "7", "--similarity", ADDRESS, *answers)
+    result = run("answer", "9", "7", "--works", ADDRESS, *answers)
     assert result.exit_code == 2
     assert "either --licence N or --contest URI" in result.output
 
@@ -35,4 +35,4 @@ def test_answer_takes_a_licence_or_reasons(answers):
 def test_flag_needs_a_contract():
     result = run("flag", "9", "7")
     assert result.exit_code == 2
-    assert "--similarity" in result.output
+    assert "--works" in result.output
