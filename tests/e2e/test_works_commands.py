@@ -179,7 +179,7 @@ def proven(works, run_folder):
     answer = ("prove", circuit, "--input", "image-0.json", "--request", "r.json", "--out", "answer.json")
     assert chain.shell(*answer, timeout=600).status == 0
     assert chain("post", "answer.json", "--request", "r.json", *book, pays=MODEL).status == 0
-    certificate = works.certify("drawn.png", "--origin", "generated")
+    certificate = works.certify("drawn.png", "--origin", "generated", "--attestation", "answer.json")
     answered = ("--request", "r.json", "--attestation", "answer.json", *book)
     work = works.done("register", certificate, *answered, pays=MODEL)["work"]
     model = works.certify("model.png", "--origin", "unstated", "--kind", "model")
@@ -187,6 +187,14 @@ def proven(works, run_folder):
     listing = listed.document["listing"]
     works.done("till", "accept", owner, "--listing", listing, *book, pays=MODEL)
     return {"work": work, "model": owner, "listing": listing, "book": book}
+
+
+def test_answer_is_no_proof_of_a_certificate_that_does_not_name_it(works, proven):
+    other = works.certify("photo.png", "--origin", "generated")
+    answered = ("--request", "r.json", "--attestation", "answer.json", *proven["book"])
+    outcome = works("register", other, *answered, pays=MODEL)
+    assert (outcome.status, outcome.document["error"]["type"]) == (1, "CertificateError")
+    assert "does not name this answer" in outcome.document["error"]["cause"]
 
 
 def test_recorded_answer_is_proven_beside_its_deployment_alone(works, proven):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -26,8 +26,8 @@ from zkinfer.cli.works.commit import committed
 from zkinfer.cli.works.options import CertificateFile, WorksAddress, clients, finish, read_registration, work_id
 
 if TYPE_CHECKING:
-    from zkinfer.chain.deployment import Deployed
-    from zkinfer.contracts.works import Registration, Works
+    from zkinfer.contracts.works import Registration
+    from zkinfer.verifier import Attestation
     from zkinfer.works.agreement import Agreement
 
 
@@ -171,7 +171,12 @@ def register_command(
                 contract.register(what, creator, value=value)
             else:
                 deployed = open_deployment(chain, connection)
-                what = _register_proven(contract, deployed, what, request, attestation, value)
+                proven = _proven(certificate, attestation)
+                what = replace(what, content="0x" + proven.statement.output_digest)
+                placed = read_own_request(deployed, request).request
+                contract.register_proven(
+                    what, placed.requester, placed, proven.predicate.statement.outputs, value=value
+                )
         work = contract.id_of(creator, what.content)
         if chain.sends:
             print_result(f"[green]✓[/] work {plain(work_id(work))}")
@@ -180,8 +185,6 @@ def register_command(
 
 def _registration(path: Path, derivation: Derivation, chain_id: int, works: str, creator: str) -> Registration:
     """What a certificate and the options say, for the contract."""
-    from dataclasses import replace
-
     what = replace(
         read_registration(path),
         resale_bps=round(derivation.resale * 100),
@@ -205,18 +208,16 @@ def _agreed(path: Path, agreement: Agreement, chain_id: int, works: str) -> Regi
     return agreement.registration
 
 
-def _register_proven(
-    contract: Works, deployed: Deployed, what: Registration, request: Path, attestation: Path, value: int
-) -> Registration:
-    """Register a recorded answer; its content is the digest of the outputs."""
-    from dataclasses import replace
-
+def _proven(path: Path, attestation: Path) -> Attestation:
+    """The attestation of the answer that a certificate names; raises CertificateError if it names another one."""
     from zkinfer.verifier import Attestation
+    from zkinfer.works.certificate import Certificate
+    from zkinfer.works.errors import CertificateError
 
-    placed = read_own_request(deployed, request)
-    claim = Attestation.read(attestation)
-    proven = replace(what, content="0x" + claim.statement.output_digest)
-    contract.register_proven(
-        proven, placed.request.requester, placed.request, claim.predicate.statement.outputs, value=value
-    )
-    return proven
+    found = Attestation.read(attestation)
+    if Certificate.read(path).predicate.content.outputs != found.statement.output_digest:
+        raise CertificateError(
+            "The certificate does not name this answer, so the token would vouch for another file.",
+            "Certify the answer's file with `zkinfer works certify FILE --attestation ...`, and register that.",
+        )
+    return found
