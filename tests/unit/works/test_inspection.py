@@ -10,7 +10,8 @@ from zkinfer.works.certify import Facts, Mark, certify, prompt_commitment
 from zkinfer.works.content import decode, open_content
 from zkinfer.works.credentials import read_marks
 from zkinfer.works.evidence import UNPROVEN, Level
-from zkinfer.works.inspection import Evidence, inspect
+from zkinfer.works.findings import Evidence
+from zkinfer.works.inspection import inspect
 from zkinfer.works.iscc import fingerprint
 from zkinfer.works.kinds import Kind, Origin
 from zkinfer.works.statement import Parent
@@ -47,7 +48,7 @@ def test_certified_and_marked_file_holds(tmp_path):
 def test_generated_without_evidence_is_a_claim(tmp_path):
     found = inspect(certified(picture(tmp_path), Origin.GENERATED), Evidence())
     assert (found.ai_generated, found.holds) == ("claimed", True)
-    assert "The file was not given" in found.unchecked[0]
+    assert "The file was not given" in found.unchecked[1]
 
 
 def test_another_file_is_a_problem(tmp_path):
@@ -87,6 +88,19 @@ def test_invalid_credentials_are_a_problem(tmp_path):
     found = inspect(None, Evidence(marks=read_marks(out, "image/png", root=root(tmp_path))))
     assert not found.holds
     assert "are invalid" in found.problems[0]
+
+
+def test_signer_who_was_not_given_is_a_problem(tmp_path):
+    certificate = certified(picture(tmp_path))
+    other = inspect(certificate, Evidence(signers=frozenset({"SHA256:other"})))
+    assert other.problems == [
+        f"The certificate is signed by {key().public.fingerprint}, which is none of the given signers."
+    ]
+    assert inspect(certificate, Evidence(signers=frozenset({key().public.fingerprint}))).holds
+
+
+def test_signer_is_nobody_if_none_was_given(tmp_path):
+    assert inspect(certified(picture(tmp_path)), Evidence()).unchecked[0].startswith("Whose key")
 
 
 def test_altered_signature_ends_the_inspection(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from zkinfer.chain.blocks import Blocks
     from zkinfer.chain.deployment import Deployed
     from zkinfer.works.certificate import Certificate
-    from zkinfer.works.inspection import Evidence, Finding, Records
+    from zkinfer.works.findings import Evidence, Finding, Records
 
 
 @expand_options
@@ -31,23 +32,36 @@ def show_command(
     attestation: Annotated[Path | None, typer.Option(help="Attestation of the inference that made it.")] = None,
     root: Annotated[Path | None, typer.Option(help="Certificates in PEM, whose C2PA signers are trusted.")] = None,
     sidecar: Annotated[Path | None, typer.Option(help="C2PA credentials that are not in the file.")] = None,
+    signer: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="KEY.pub", help="Require that these keys signed the certificate and the attestation; repeatable."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what is proven, attested and claimed about a work, and what is not proven. Exits with 1 if it does not hold.
 
-    Example: zkinfer works show cat.png --certificate work.json --root ann-keys/root.pem
+    Example: zkinfer works show cat.png --certificate work.json --signer ann.key.pub --root ann-keys/root.pem
     """
     with exit_on_error(as_json=as_json):
         from zkinfer.works.inspection import inspect
 
         read, looked_at = _certificate(path, certificate)
         content = path if looked_at else file
-        found = inspect(read, _evidence(content, attestation, root, sidecar, _records(connection, read)))
+        evidence = _evidence(content, attestation, root, sidecar, _records(connection, read))
+        found = inspect(read, replace(evidence, signers=_fingerprints(signer or [])))
         _print(found)
         if as_json:
             print_json(found.document)
     if not found.holds:
         raise typer.Exit(REFUSED)
+
+
+def _fingerprints(keys: list[Path]) -> frozenset[str]:
+    from zkinfer.verifier import load_public_key
+
+    return frozenset(load_public_key(path).fingerprint for path in keys)
 
 
 def _certificate(path: Path, given: Path | None) -> tuple[Certificate | None, bool]:
@@ -76,7 +90,7 @@ def _evidence(
 ) -> Evidence:
     from zkinfer.verifier.attestation import Attestation
     from zkinfer.works.content import decode, open_content
-    from zkinfer.works.inspection import Evidence
+    from zkinfer.works.findings import Evidence
 
     given = None
     if attestation is not None:

@@ -10,7 +10,8 @@ from zkinfer.circuits.statement import output_words
 from zkinfer.works.certify import Facts, certify
 from zkinfer.works.content import open_content
 from zkinfer.works.errors import CertificateError
-from zkinfer.works.inspection import Evidence, inspect
+from zkinfer.works.findings import Evidence
+from zkinfer.works.inspection import inspect
 from zkinfer.works.kinds import Kind, Origin
 
 RECORD = "0x" + "11" * 32
@@ -53,8 +54,17 @@ def test_unrelated_picture_is_not_said_to_be_generated(good, tmp_path):
 
 
 def test_answer_on_record_is_proven(good, words, tmp_path):
-    found = inspected(good, words, tmp_path, Records(good))
+    found = inspected(good, words, tmp_path, Records(good), signers=frozenset({key().public.fingerprint}))
     assert (found.ai_generated, found.problems, found.unchecked) == ("proven", [], [])
+
+
+def test_answer_by_a_signer_who_was_not_given_is_a_problem_without_its_record(good, words, tmp_path):
+    signers = frozenset({key().public.fingerprint})
+    found = inspected(good, words, tmp_path, signers=signers)
+    assert found.ai_generated == "claimed"
+    assert found.problems[0].startswith(f"The attestation is signed by {good.envelope.keyid}, which is none")
+    both = inspected(good, words, tmp_path, signers=signers | {good.envelope.keyid})
+    assert (both.ai_generated, both.problems) == ("attested", [])
 
 
 def test_answer_without_its_record_is_attested_by_a_key(good, words, tmp_path):

@@ -1,0 +1,104 @@
+"""Whether a model made a work: the level that the given evidence reaches, whatever the certificate says.
+
+A signature attests an answer, and a record of a ledger proves it. Either is about the answer, so something must tie the
+file to it, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from zkinfer.verifier.errors import RefusedError
+from zkinfer.verifier.signing import PublicKey
+from zkinfer.works.errors import CertificateError, WorkError
+from zkinfer.works.evidence import Level
+from zkinfer.works.findings import Statement
+from zkinfer.works.kinds import Origin
+
+if TYPE_CHECKING:
+    from zkinfer.verifier.attestation import Attestation
+    from zkinfer.works.certificate import Certificate
+    from zkinfer.works.findings import Evidence, Finding
+
+_GENERATED: Final = "A model made it"
+
+
+def look_at_origin(finding: Finding, certificate: Certificate, evidence: Evidence) -> None:
+    """Say of a finding who or what made the work, and what that rests on."""
+    predicate = certificate.predicate
+    if not predicate.origin.is_by_model:
+        if predicate.origin == Origin.HUMAN:
+            finding.statements.append(Statement(Level.CLAIMED, "A person made it, without a model."))
+        return
+    level, text = Level.CLAIMED, f"{_GENERATED}."
+    if predicate.evidence.attestation is not None:
+        level, text = _checked_evidence(finding, certificate, evidence)
+    finding.generated = level
+    finding.statements.append(Statement(level, text))
+
+
+def _checked_evidence(finding: Finding, certificate: Certificate, evidence: Evidence) -> tuple[Level, str]:
+    """The level that the given evidence reaches, with what it says."""
+    claim = certificate.predicate.evidence
+    text = f"{_GENERATED}: {claim.model_id or 'of unknown id'}."
+    if evidence.attestation is None:
+        finding.unchecked.append("The attestation of the inference was not given: use --attestation.")
+        return Level.CLAIMED, text
+    attestation, digest = evidence.attestation
+    try:
+        _require_attestation(certificate, attestation, digest)
+        if not _is_the_answer(evidence, attestation):
+            finding.unchecked.append(
+                "Nothing ties the file to the attested answer: it is neither its output words nor their picture."
+            )
+            return Level.CLAIMED, text
+        text = f"{text} {attestation.envelope.keyid} attests it; the proof is verified by `zkinfer verify`."
+        if claim.record is None or evidence.records is None:
+            if claim.record is not None:
+                finding.unchecked.append("The record on the ledger was not looked up: use --rpc.")
+            _require_signer(attestation, evidence.signers)
+            return Level.ATTESTED, text
+        outputs = attestation.predicate.statement.outputs
+        where = evidence.records.require_recorded(claim.record, claim.model_id, outputs)
+    except (RefusedError, WorkError) as err:
+        finding.problems.append(str(err))
+        return Level.CLAIMED, f"{_GENERATED}."
+    return Level.PROVEN, f"{_GENERATED}: {claim.model_id}. {where}"
+
+
+def _is_the_answer(evidence: Evidence, attestation: Attestation) -> bool:
+    """Whether the file is what the model answered: the output words themselves, or their picture by `grey/1`."""
+    if evidence.content is None:
+        return False
+    if evidence.content.sha256 == attestation.statement.output_digest:
+        return True
+    outputs = attestation.predicate.outputs
+    scale = outputs[0].scale
+    if evidence.pixels is None or len(outputs) != 1 or not isinstance(scale, int):
+        return False
+    from zkinfer.works.renders import is_rendering  # noqa: PLC0415 - a certificate is verified without the extra
+
+    return is_rendering(attestation.predicate.statement.outputs, scale, evidence.pixels)
+
+
+def _require_attestation(certificate: Certificate, attestation: Attestation, digest: str) -> None:
+    claim = certificate.predicate.evidence
+    if digest != claim.attestation:
+        raise CertificateError("The attestation is not the one that the certificate names.", "Give that one.")
+    key = PublicKey(attestation.signer_key)
+    if attestation.envelope.keyid != key.fingerprint:
+        raise CertificateError("The attestation names another key than the one that it holds.")
+    key.verify(attestation.envelope.signed_bytes, attestation.envelope.signature)
+    if attestation.predicate.circuit.claimed_model_id != claim.model_id:
+        raise CertificateError("The attestation is of another model than the certificate names.")
+    if attestation.statement.output_digest != certificate.predicate.content.outputs:
+        raise CertificateError("The attestation is of other outputs than the certificate names.")
+
+
+def _require_signer(attestation: Attestation, signers: frozenset[str]) -> None:
+    """A given list of signers is that of the attestation, too: anybody can sign outputs that no model gave."""
+    if signers and attestation.envelope.keyid not in signers:
+        raise CertificateError(
+            f"The attestation is signed by {attestation.envelope.keyid}, which is none of the given signers.",
+            "Give the prover's key as a further --signer, if you trust it.",
+        )
