@@ -40,14 +40,14 @@ LIMITS: Final = {
     "buy": 160_000,
     "pay a work that was paid before": 51_000,
     "settle, two parents, first": 83_000,
-    "settle, two parents, again": 65_000,
+    "settle, two parents, again": 63_800,
     "withdraw": 32_000,
     "open a till": 85_000,
     "sweep it": 64_000,
     "claim, with pull, first of all": 105_000,
     "claim, later": 67_000,
 }
-"""What each transaction may cost: the gas of a prototype and a tenth; settling again is 0.5 % above that."""
+"""What each transaction may cost: the gas of a prototype and a tenth."""
 INTRO: Final = f"""
 ## Works
 

@@ -329,12 +329,17 @@ contract Market is IMarket, IERC165 {
         return held.holder == who && block.timestamp <= held.until; // which is 0 if there is no such licence
     }
 
+    /// @dev Never below 0, since no more is settled than was received.
     function _new(Account memory account, uint256 bps) private pure returns (uint256) {
-        return _part(account.received, bps) - _part(account.settled, bps);
+        unchecked {
+            return _part(account.received, bps) - _part(account.settled, bps);
+        }
     }
 
-    /// @dev The product is below 2^134.
+    /// @dev The product is below 2^134: an amount has 120 bits, and a share at most 14.
     function _part(uint256 amount, uint256 bps) private pure returns (uint256) {
-        return amount * bps / WHOLE;
+        unchecked {
+            return amount * bps / WHOLE;
+        }
     }
 }
