@@ -56,6 +56,26 @@ def fund_of(root: str, total_weight: int, manifest: str, uri: str, market: str) 
     return Part("ContributorFund", creation_code("ContributorFund", arguments), bytes(32), "ContributorFund")
 
 
+def studio_of(works: str, listing: str, model: int) -> Part:
+    """A studio, where pictures of one model are ordered.
+
+    Args:
+        works: where pictures are registered.
+        listing: of the model that paints; its owner must be the till of the model's work.
+        model: the work that the model is.
+    """
+    return Part("Studio", creation_code("Studio", (works, hex_to_bytes(listing), model)), bytes(32), "Studio")
+
+
+def require_studio_at(chain: Chain, address: str) -> None:
+    """Return if an address has the code of a studio, and the works that it names are this version's.
+
+    Raises as `require_works_at`.
+    """
+    load("Studio").require_code(require_code_at(chain, "Studio", address))
+    require_works_at(chain, str(chain.read("Studio", address, "WORKS")).lower())
+
+
 def require_works_at(chain: Chain, address: str) -> None:
     """Return if an address, the market and the till that it names have the code of works, and name each other.
 

@@ -140,12 +140,15 @@ WORK_REVERTS: Final[dict[str, tuple[str, str]]] = {
     "NotAPrompt(uint256)": ("The work is no prompt.", "Order with a work of the kind prompt."),
     "NotApproved(address)": (
         "The buyer has not approved the studio to register works for him.",
-        "Call setApprovalForAll on Works with the studio's address, then order again.",
+        "Order again with --approve, or call setApprovalForAll on Works with the studio's address.",
     ),
-    "NotTheModel(bytes32,uint256)": ("The work's till does not own the studio's listing.", "Order with its model."),
+    "NotTheModel(bytes32,uint256)": (
+        "The work's till does not own the studio's listing.",
+        "Let it own the listing first: zkinfer works till accept WORK --listing ID",
+    ),
     "UnfitLicence(uint256)": (
         "The licence is of another work or holder, has run out, or lacks a use.",
-        "Buy one with the uses inference and derivatives.",
+        "Give a licence of yours with the use derivatives, or an offer of one: zkinfer works studio commission --offer",
     ),
     "ValueBelowFee(uint256,uint256)": ("The value does not cover the model's fee.", "Send more."),
 }

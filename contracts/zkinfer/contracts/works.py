@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from enum import IntEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from zkinfer.contracts.abi import hex_to_bytes
 from zkinfer.contracts.errors import RevertedError
-from zkinfer.contracts.identifiers import keccak256, words
+from zkinfer.contracts.identifiers import WORD_LIMIT, keccak256, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -199,6 +199,30 @@ class Works:
             creator,
             lambda: self._write("registerProven", what.fields, creator, request.fields, list(outputs), value=value),
         )
+
+    def approve(self, operator: str) -> TxReceipt | None:
+        """Let an account or a contract act on all works of the paying account; None if it may already.
+
+        It may register proven answers in this account's name, and transfer its tokens: approve known code only.
+        """
+        return self._chain.ensure(
+            lambda: self.is_approved(self._chain.address, operator),
+            lambda: self._write("setApprovalForAll", operator, True),
+        )
+
+    def is_approved(self, owner: str, operator: str) -> bool:
+        """Whether an account may act on all works of another."""
+        return bool(self._read("isApprovedForAll", owner, operator))
+
+    def verifies(self, request: Request, outputs: Sequence[int]) -> bool:
+        """Whether these outputs are a sound recorded answer to a request, as `verify` of ERC-7007 says."""
+        answer = words(value % WORD_LIMIT for value in outputs)
+        return bool(self._read("verify", words(astuple(request)), answer, b""))
+
+    def royalty(self, work: int, price: int) -> tuple[str, int]:
+        """Whom a marketplace pays at a sale, and how much, in wei, as ERC-2981 says: the work's till."""
+        receiver, amount = self._read("royaltyInfo", work, price)
+        return str(receiver).lower(), int(amount)
 
     def open_till(self, work: int) -> TxReceipt | None:
         """Create the till of a work; None if it exists."""
