@@ -16,6 +16,7 @@ from zkinfer.cli.works import (
     show,
     similar,
     status,
+    studio,
     till,
 )
 
@@ -40,6 +41,7 @@ app.command("settle")(market.settle_command)
 app.command("withdraw")(market.withdraw_command)
 app.command("status")(status.status_command)
 app.add_typer(till.app, name="till")
+app.add_typer(studio.app, name="studio")
 app.add_typer(dataset.app, name="dataset")
 app.command("print-circuit")(prints.circuit_command)
 app.command("pixels")(prints.pixels_command)
