@@ -28,6 +28,7 @@ from zkinfer.verifier import AllOf, Attestation, ModelIs, SigningKey, Trusted, U
 REPOSITORY = ROOT
 DIGITS = REPOSITORY / "service/zkinfer/cli/demo/digits"
 MODEL, CALIBRATION, HELD_OUT = DIGITS / "digits.onnx", DIGITS / "calibration.npz", DIGITS / "held-out.npz"
+STUDIO = REPOSITORY / "examples/studio"
 SHARED = REPOSITORY.parent / "shared"
 _NAMED = [Path(name) for name in os.environ.get("ZKINFER_SETUP_PATH", "").split(os.pathsep) if name]
 SETUP_FOLDERS = tuple(folder for folder in (SHARED / "srs", *_NAMED) if folder.is_dir())
@@ -80,6 +81,20 @@ def digits_under_ashlar(base: Path) -> Circuit:
     if not folder.exists():
         options = CompileOptions(setup="insecure-dev")
         compile_model(MODEL, folder, engine=engine, home=home_in(base), calibration=CALIBRATION, options=options)
+    return Circuit.open(folder)
+
+
+def studio_circuit(base: Path, name: str, labels: str | None = None) -> Circuit:
+    """The painter or the detector of examples/studio, compiled once per test run; skips without Ashlar's core."""
+    engine, folder = AshlarEngine(), base / f"{name}.studio"
+    if engine.unavailable:
+        pytest.skip(engine.unavailable)
+    if not folder.exists():
+        options = CompileOptions(setup="insecure-dev", labels=labels)
+        data = STUDIO / f"{name}-calibration.npz"
+        compile_model(
+            STUDIO / f"{name}.onnx", folder, engine=engine, home=home_in(base), calibration=data, options=options
+        )
     return Circuit.open(folder)
 
 

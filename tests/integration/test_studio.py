@@ -8,12 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.integration import bench
-from tests.paths import ROOT
 from typer.testing import CliRunner
 
 from zkinfer.circuits import canonical
-from zkinfer.circuits.compile import CompileOptions, compile_model
-from zkinfer.circuits.engines.ashlar.engine import AshlarEngine
 from zkinfer.circuits.errors import DataError, JsonError
 from zkinfer.circuits.statement import output_words
 from zkinfer.cli.main import app
@@ -23,32 +20,17 @@ from zkinfer.works.iscc import fingerprint
 from zkinfer.works.labels import Label
 from zkinfer.works.renders import content_of, render
 
-STUDIO = ROOT / "examples/studio"
 VERIFY = ("--accept-engine", "ashlar", "--unsafe-accept-dev-setup", "--json")
-
-
-def compiled(run_folder, name, labels=None):
-    engine = AshlarEngine()
-    if engine.unavailable:
-        pytest.skip(engine.unavailable)
-    return compile_model(
-        STUDIO / f"{name}.onnx",
-        run_folder / f"{name}.studio",
-        engine=engine,
-        home=bench.home_in(run_folder),
-        calibration=STUDIO / f"{name}-calibration.npz",
-        options=CompileOptions(setup="insecure-dev", labels=labels),
-    ).circuit
 
 
 @pytest.fixture(scope="module")
 def painter(run_folder):
-    return compiled(run_folder, "painter")
+    return bench.studio_circuit(run_folder, "painter")
 
 
 @pytest.fixture(scope="module")
 def detector(run_folder):
-    return compiled(run_folder, "detector", "label")
+    return bench.studio_circuit(run_folder, "detector", "label")
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +61,7 @@ def run(home, *words):
 
 
 def verified(home, label, picture):
-    result = run(home, "verify", label, "--model", STUDIO / "detector.onnx", "--input", picture, *VERIFY)
+    result = run(home, "verify", label, "--model", bench.STUDIO / "detector.onnx", "--input", picture, *VERIFY)
     return result.exit_code, json.loads(result.stdout)
 
 
@@ -88,7 +70,7 @@ def changed(label_file, **fields):
 
 
 def test_painted_picture_is_proven_and_its_content_is_the_digest_of_the_words(painted, painter, home):
-    inference = bench.verifier_of(home, STUDIO / "painter.onnx").verify(
+    inference = bench.verifier_of(home, bench.STUDIO / "painter.onnx").verify(
         painted, AllOf(bench.policy_of(painter), EngineIs("ashlar"))
     )
     outputs = painted.predicate.statement.outputs
