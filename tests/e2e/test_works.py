@@ -1,4 +1,4 @@
-"""The page for creators, as written, on a chain of its own."""
+"""The pages for creators and for studios, as written, each on a chain of its own."""
 
 import os
 import re
@@ -10,28 +10,61 @@ import pytest
 from tests.e2e.shell import Shell
 from tests.e2e.test_chain import EMBEDDED, Chain
 from tests.e2e.test_three_operators import lines_of
+from tests.marketplace import sell
 from tests.paths import PROGRAM, ROOT
 
+from zkinfer.contracts.chain import Chain as Node
+from zkinfer.contracts.rpc import connect
+from zkinfer.contracts.signers import unsafe_dev_account
+
 pytestmark = pytest.mark.slow
-PAGE = (ROOT / "docs/start/creator.md").read_text(encoding="utf-8")
+CREATOR, COMMISSION = (
+    (ROOT / "docs/start" / name).read_text(encoding="utf-8") for name in ("creator.md", "commission.md")
+)
+BUYER, COLLECTOR, SALE = 7, 9, 10**18
+
+
+class Walk:
+    """A stranger with the files of examples/studio, in a shell beside a chain."""
+
+    def __init__(self, folder):
+        for file in (ROOT / "examples/studio").glob("paint*"):
+            shutil.copy(file, folder)
+        self._folder, self._shell = folder, Shell(folder / "home", folder)
+        self.chain = Chain(self._shell, *EMBEDDED)
+
+    def __call__(self, lines):
+        path, rpc = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}", self.chain.start["rpc"]
+        environment = {**self._shell.environment, "PATH": path, "ZKINFER_RPC_URL": rpc}
+        command = ["bash", "-c", f"set -e -o pipefail\n{lines.replace('http://127.0.0.1:8545', rpc)}"]
+        return subprocess.run(
+            command, cwd=self._folder, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
 
 
 @pytest.fixture(scope="module")
-def done(home, tmp_path_factory):
-    """The page's lines after they were executed."""
-    folder = tmp_path_factory.mktemp("works")
-    shutil.copy(ROOT / "examples/studio/painted.png", folder)
-    shell = Shell(folder / "home", folder)
-    chain = Chain(shell, *EMBEDDED)
-    path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**shell.environment, "PATH": path, "ZKINFER_RPC_URL": chain.start["rpc"]}
-    command = ["bash", "-c", f"set -e -o pipefail\n{lines_of(PAGE)}"]
-    try:
-        yield subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
-    finally:
-        chain.end(signal.SIGTERM)
+def walk(tmp_path_factory):
+    """Begins a walk in a folder of its own."""
+    begun = []
+
+    def begin(name):
+        begun.append(Walk(tmp_path_factory.mktemp(name)))
+        return begun[-1]
+
+    yield begin
+    for one in begun:
+        one.chain.end(signal.SIGTERM)
+
+
+def section(page, title):
+    """The part of a page below a heading."""
+    return page.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+@pytest.fixture(scope="module")
+def done(walk):
+    """The creators' page after its lines were executed."""
+    return walk("works")(lines_of(CREATOR))
 
 
 def test_every_line_of_the_page_succeeds(done):
@@ -55,3 +88,60 @@ def test_licence_covers_its_own_subject_and_use_alone(done):
 def test_remix_shares_with_its_original_to_the_wei(done):
     assert re.search(r"^parent +0x[0-9a-f]+ gets 10 % of its income$", done.stdout, re.MULTILINE)
     assert re.search(r"^withdrawn +0\.025 ether$", done.stdout, re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def commission(walk):
+    """The studios' page after its lines were executed, up to the resale; and the walk, which goes on."""
+    walked = walk("studio")
+    lines = lines_of(section(CREATOR, "A local chain")) + lines_of(COMMISSION)
+    return walked, walked(f"{lines}\ndeclare -p PICTURE MODEL PROMPT ZKINFER_WORKS > state\n")
+
+
+def test_every_line_about_a_studio_succeeds(commission):
+    _, done = commission
+    assert done.returncode == 0, done.stderr
+
+
+def test_picture_is_proven_while_its_record_may_be_relied_on(commission):
+    _, done = commission
+    assert re.search(r"^origin +generated, proven$", done.stdout, re.MULTILINE)
+    assert re.search(r"^proven +A model made it: .*has its proven answer 0x[0-9a-f]{64}", done.stdout, re.MULTILINE)
+
+
+def test_order_is_open_until_it_is_delivered(commission):
+    _, done = commission
+    assert re.findall(
+        r"^(open|delivered) +0x[0-9a-f]{64} by 0x[0-9a-f]{40}, 0\.003 ether", done.stdout, re.MULTILINE
+    ) == ["open"]
+
+
+def test_model_prompt_and_prover_are_paid(commission):
+    _, done = commission
+    paid = re.findall(r"^withdrawn +(.*) ether$", done.stdout, re.MULTILINE)
+    assert paid == ["0.011", "0.002"]
+    assert "0.003 ether to 0x23618e81e3f5cdf7f54c3d65f7fbc0abf5b21e8f" in done.stdout
+
+
+@pytest.fixture(scope="module")
+def resold(commission):
+    """The page's last lines, after the picture was sold on a marketplace."""
+    walked, done = commission
+    assert done.returncode == 0, done.stderr
+    state = walked("cat state").stdout
+    found = dict(re.findall(r'^declare -[-x]+ (\w+)="(0x[0-9a-f]+)"$', state, re.MULTILINE))
+    web3 = connect(walked.chain.start["rpc"])
+    buyer, collector = (unsafe_dev_account(number, Node(web3).id) for number in (BUYER, COLLECTOR))
+    sell(web3, found["ZKINFER_WORKS"], int(found["PICTURE"], 16), buyer, collector, SALE)
+    (block,) = re.findall(r"^```\n(.*?)^```$", section(COMMISSION, "Sold on"), re.MULTILINE | re.DOTALL)
+    return walked(f". ./state\n{block}"), collector.address.lower()
+
+
+def test_royalty_of_a_resale_is_shared_with_model_and_prompt(resold):
+    done, collector = resold
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"^owner +{collector}$", done.stdout, re.MULTILINE)
+    amounts = {
+        name: re.search(rf"^{name} +(.*) ether$", done.stdout, re.MULTILINE)[1] for name in ("received", "ownerCredit")
+    }
+    assert amounts == {"received": "0.05", "ownerCredit": "0.04"}
