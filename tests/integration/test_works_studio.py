@@ -42,7 +42,7 @@ def order(found, painter, home):
     def ordered(digit):
         wish = {"request": np.concatenate([np.eye(10)[digit], np.zeros(6)])[None].astype(np.float32)}
         buyer = found.as_(BUYER)
-        buyer.works.approve(buyer.address)
+        buyer.works.set_registrar(buyer.address)
         made = buyer.commission(found.order(input_commitment=commitment_to(painter, wish)))
         context = context_of(made.request, found.scene.chain.id, buyer.ledger)
         proven = Prover(home=home).prove(painter, wish, context)
@@ -118,14 +118,14 @@ def test_picture_that_the_creator_has_is_paid_for_and_not_registered_again(found
         assert Ledger(found.scene.chain, found.studio.ledger).credit(found.scene.address(PROVER)) == 2 * PROVER_FEE
 
 
-def test_withdrawn_approval_does_not_keep_the_prover_from_being_paid(found, order, delivered):
+def test_registrar_no_more_does_not_keep_the_prover_from_being_paid(found, order, delivered):
     with rolled_back(found.scene.chain):
         other = order(4)
         works = found.scene.as_(BUYER)[0]
-        works._chain.write("Works", works.address, "setApprovalForAll", found.studio.address, False)
+        works.set_registrar(found.studio.address, allowed=False)
         found.as_(PROVER).deliver(*other.answer.posted)
         work = found.studio.work_of(other.made.request, other.answer.outputs)
-        assert "withdrawn the approval" in why_unregistered(found.studio, work, other.made.id)
+        assert "no longer lets the studio register" in why_unregistered(found.studio, work, other.made.id)
         assert Ledger(found.scene.chain, found.studio.ledger).credit(found.scene.address(PROVER)) == 2 * PROVER_FEE
         assert found.studio.is_delivered(other.made.request)
     assert why_unregistered(found.studio, delivered, found.scene.works.work(delivered).record) == ""

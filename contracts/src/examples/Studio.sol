@@ -67,9 +67,8 @@ contract Studio is InferenceConsumer {
     error NotTheModel(bytes32 listing, uint256 work);
     /// @notice The work is not a prompt.
     error NotAPrompt(uint256 work);
-    /// @notice Whoever orders lets the studio register pictures for him: `WORKS.setApprovalForAll(studio, true)`. The
-    /// studio has no code that moves tokens.
-    error NotApproved(address creator);
+    /// @notice Whoever orders lets the studio register pictures in his name: `WORKS.setRegistrar(studio, true)`.
+    error NotRegistrar(address creator);
     /// @notice The licence is not one of this work, or does not let its holder derive until the answer is due.
     error UnfitLicence(uint256 licence);
     /// @notice The value sent is not the sum of the prices and fees.
@@ -88,7 +87,7 @@ contract Studio is InferenceConsumer {
     /// @param order What to make.
     /// @return id The request's id.
     function commission(Order calldata order) external payable returns (bytes32 id) {
-        if (!WORKS.isApprovedForAll(msg.sender, address(this))) revert NotApproved(msg.sender);
+        if (!WORKS.isRegistrar(msg.sender, address(this))) revert NotRegistrar(msg.sender);
         uint256 until = block.timestamp + TIME;
         (uint256 model, uint256 work, uint256 spent) = _licence(order.model, until);
         if (work != MODEL) revert UnfitLicence(model);
@@ -104,8 +103,8 @@ contract Studio is InferenceConsumer {
 
     /// @notice Deliver a picture: record the answer, unless it is on record, and register it for whoever ordered it.
     /// Open to everyone.
-    /// @dev The same picture may be the creator's already; and he may have withdrawn his approval since, which must not
-    /// keep the prover from being paid. Then nothing is registered.
+    /// @dev The same picture may be the creator's already; and the studio may not be his registrar any more,
+    /// which must not keep the prover from being paid. Then nothing is registered.
     /// @param request The request that `commission` made.
     /// @param inputs The packed inputs.
     /// @param outputs The outputs: the picture.
@@ -121,7 +120,7 @@ contract Studio is InferenceConsumer {
         bytes32 content = sha256(abi.encodePacked(outputs));
         work = WORKS.idOf(made.creator, content);
         emit Delivered(id, made.creator, work);
-        if (!_isRegistered(work) && WORKS.isApprovedForAll(made.creator, address(this))) {
+        if (!_isRegistered(work) && WORKS.isRegistrar(made.creator, address(this))) {
             WORKS.registerProven(_picture(content, _pair(made.model, made.prompt)), made.creator, request, outputs);
         }
     }

@@ -109,6 +109,8 @@ interface IWorks is IERC2981, IERC7007 {
     event StandingChanged(uint256 indexed work, Standing standing, uint256 older);
     /// @notice A work's till was opened.
     event TillOpened(uint256 indexed work, address till);
+    /// @notice A creator lets an account register proven works in his name, or no longer.
+    event RegistrarSet(address indexed creator, address indexed registrar, bool allowed);
 
     /// @notice The creator registered this content before.
     error AlreadyRegistered(uint256 work);
@@ -126,8 +128,8 @@ interface IWorks is IERC2981, IERC7007 {
     error BadSignature();
     /// @notice Only the requester of an answer may register it.
     error NotTheRequester(address requester);
-    /// @notice The creator has not approved the caller for all tokens.
-    error NotApproved(address creator, address caller);
+    /// @notice The creator does not let the caller register in his name.
+    error NotRegistrar(address creator, address caller);
     /// @notice The content is not the SHA-256 of the answer's output words.
     error ContentMismatch(bytes32 expected, bytes32 actual);
     /// @notice A record makes one work.
@@ -175,9 +177,8 @@ interface IWorks is IERC2981, IERC7007 {
         returns (uint256 work);
 
     /// @notice Register a model's answer, as the requester of the answer.
-    /// @dev The creator does not sign, so the requester is the creator, or has his approval for all tokens
-    /// (`setApprovalForAll`): a registration uses his licences, and fixes for ever with whom his work shares. Who has
-    /// that approval can move the creator's tokens, too: give it only to a contract that never does.
+    /// @dev The creator does not sign, so the requester is the creator, or a registrar of his (`setRegistrar`): a
+    /// registration uses his licences, and fixes for ever with whom his work shares. A registrar cannot move tokens.
     /// @param what The work; its content is the SHA-256 of the output words.
     /// @param creator The creator, whose licences are used and who gets the token.
     /// @param request The request.
@@ -189,6 +190,11 @@ interface IWorks is IERC2981, IERC7007 {
         Request calldata request,
         int256[] calldata outputs
     ) external payable returns (uint256 work);
+
+    /// @notice Let an account register answers of models in the caller's name, or no longer.
+    /// @param registrar The account, such as a contract that has pictures painted.
+    /// @param allowed Whether it may.
+    function setRegistrar(address registrar, bool allowed) external;
 
     /// @notice Create the till of a work, unless it exists.
     /// @param work The work.
@@ -238,6 +244,11 @@ interface IWorks is IERC2981, IERC7007 {
     /// @notice When a commitment was made, in Unix seconds; 0 if it was not.
     /// @param commitment The commitment.
     function committedAt(bytes32 commitment) external view returns (uint40 time);
+
+    /// @notice Whether an account may register answers of models in a creator's name.
+    /// @param creator The creator.
+    /// @param registrar The account.
+    function isRegistrar(address creator, address registrar) external view returns (bool allowed);
 
     /// @notice Everything stored about a work; reverts if there is none.
     /// @param work The work.

@@ -48,6 +48,8 @@ contract Works is ERC721, EIP712, IWorks {
     mapping(bytes32 commitment => uint40) public override committedAt;
     /// @inheritdoc IWorks
     mapping(bytes32 record => uint256) public override workOfRecord;
+    /// @inheritdoc IWorks
+    mapping(address creator => mapping(address registrar => bool)) public override isRegistrar;
 
     /// @notice A token's metadata changed, as ERC-4906 defines it.
     event MetadataUpdate(uint256 _tokenId);
@@ -102,7 +104,7 @@ contract Works is ERC721, EIP712, IWorks {
         int256[] calldata outputs
     ) external payable override returns (uint256 work) {
         if (request.requester != msg.sender) revert NotTheRequester(request.requester);
-        if (creator != msg.sender && !isApprovedForAll(creator, msg.sender)) revert NotApproved(creator, msg.sender);
+        if (creator != msg.sender && !isRegistrar[creator][msg.sender]) revert NotRegistrar(creator, msg.sender);
         if (what.origin != Origin.Generated) revert NotGenerated(what.origin);
         bytes32 record = LEDGER.requireSound(request, outputs);
         bytes memory words = abi.encodePacked(outputs);
@@ -139,6 +141,12 @@ contract Works is ERC721, EIP712, IWorks {
         _prove(tokenId, record, request.listing);
         emit AigcData(tokenId, prompt, aigcData, proof);
         emit MetadataUpdate(tokenId);
+    }
+
+    /// @inheritdoc IWorks
+    function setRegistrar(address registrar, bool allowed) external override {
+        isRegistrar[msg.sender][registrar] = allowed;
+        emit RegistrarSet(msg.sender, registrar, allowed);
     }
 
     /// @inheritdoc IWorks

@@ -62,7 +62,7 @@ contract StudioProofsTest is Test {
         deployAt(addressOf("studio"), abi.encodePacked(type(Studio).creationCode, abi.encode(works, listing, model)));
         studio = Studio(addressOf("studio"));
         vm.prank(creator);
-        works.setApprovalForAll(address(studio), true);
+        works.setRegistrar(address(studio), true);
         wanted = Order(Right(first, 0), Right(second, 0), asked(0).inputCommitment, addressOf("prover"), PROVER_FEE);
     }
 

@@ -30,13 +30,13 @@ abstract contract StudioSystem is WorksSystem {
         modelOffer = offerOf(model, MODEL_PRICE, 1500, REMIX);
         promptOffer = offerOf(prompt, PROMPT_PRICE, 500, REMIX);
         studio = new Studio(works, listing, model);
-        approve(ALICE, true);
-        approve(BOB, true);
+        allow(ALICE, true);
+        allow(BOB, true);
     }
 
-    function approve(address creator, bool yes) internal {
+    function allow(address creator, bool yes) internal {
         vm.prank(creator);
-        works.setApprovalForAll(address(studio), yes);
+        works.setRegistrar(address(studio), yes);
     }
 
     function ofKind(address creator, string memory name, Kind kind) internal returns (uint256) {

@@ -247,26 +247,26 @@ contract StudioTest is StudioSystem {
         answer(same);
         Registration memory what;
         (what.content, what.origin) = (content(), Origin.Generated);
-        vm.expectRevert(abi.encodeWithSelector(IWorks.NotApproved.selector, ALICE, MALLORY));
+        vm.expectRevert(abi.encodeWithSelector(IWorks.NotRegistrar.selector, ALICE, MALLORY));
         vm.prank(MALLORY);
         works.registerProven(what, ALICE, same, answers());
         (uint256[] memory parents,) = works.parentsOf(deliver(made(0)));
         vm.assertEq(parents.length, 2);
     }
 
-    function test_deliver_approvalWithdrawn_paysTheProver() external {
+    function test_deliver_registrarNoMore_paysTheProver() external {
         commission();
-        approve(ALICE, false);
+        allow(ALICE, false);
         uint256 work = deliver(made(0));
         vm.assertEq(ledger.creditOf(PROVER), PROVER_FEE);
         vm.expectRevert(nonexistent(work));
         works.ownerOf(work);
     }
 
-    function test_commission_withoutApproval_isRefused() external {
-        approve(ALICE, false);
+    function test_commission_notARegistrar_isRefused() external {
+        allow(ALICE, false);
         uint256 value = MODEL_PRICE + PROMPT_PRICE + FEES;
-        refusesOrder(order(), value, abi.encodeWithSelector(Studio.NotApproved.selector, ALICE));
+        refusesOrder(order(), value, abi.encodeWithSelector(Studio.NotRegistrar.selector, ALICE));
     }
 
     function test_deliver_samePictureAgain_isTheSameWork() external {
@@ -289,7 +289,7 @@ contract StudioTest is StudioSystem {
     /// @dev Tokens are minted without asking: a contract that takes none gets its picture, and cannot interfere.
     function test_deliver_toAContractThatTakesNoTokens_isMinted() external {
         Eager eager = new Eager(studio);
-        approve(address(eager), true);
+        allow(address(eager), true);
         vm.deal(address(eager), 1 ether);
         eager.order(order(), MODEL_PRICE + PROMPT_PRICE + FEES);
         Request memory asked = made(0);

@@ -82,7 +82,7 @@ contract WorksGasTest is WorksSystem {
         Registration memory what = full("a");
         (what.content, what.origin) = (sha256(abi.encodePacked(answers())), Origin.Generated);
         vm.prank(BOB);
-        works.setApprovalForAll(ALICE, true);
+        works.setRegistrar(ALICE, true);
         bytes memory data = abi.encodeCall(works.registerProven, (what, BOB, requestOf(0), answers()));
         measureBy(ALICE, "registerProven, no parents", address(works), 0, data);
     }

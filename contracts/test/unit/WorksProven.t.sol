@@ -16,7 +16,7 @@ contract WorksProvenTest is WorksSystem {
         super.setUp();
         digest = sha256(words());
         vm.prank(BOB);
-        works.setApprovalForAll(ALICE, true);
+        works.setRegistrar(ALICE, true);
     }
 
     function test_registerProven_requester_registersForACreator() external {
@@ -37,16 +37,42 @@ contract WorksProvenTest is WorksSystem {
     }
 
     /// @dev Or anybody who has the same answer proven could name himself a parent of Bob's work, and share what it earns.
-    function test_registerProven_withoutTheCreatorsApproval_reverts() external {
+    function test_registerProven_notTheCreatorsRegistrar_reverts() external {
         recorded(0);
         Registration memory what = generated();
         what.offers = list(offerOf(registerAs(ALICE, "parent"), 0, 5000, REMIX));
         vm.prank(BOB);
-        works.setApprovalForAll(ALICE, false);
-        refusesProven(what, requestOf(0), abi.encodeWithSelector(IWorks.NotApproved.selector, BOB, ALICE));
+        works.setRegistrar(ALICE, false);
+        refusesProven(what, requestOf(0), abi.encodeWithSelector(IWorks.NotRegistrar.selector, BOB, ALICE));
     }
 
-    function test_registerProven_asTheCreator_needsNoApproval() external {
+    function test_registerProven_operatorOfTheCreatorsTokens_reverts() external {
+        recorded(0);
+        vm.prank(CAROL);
+        works.setApprovalForAll(ALICE, true);
+        vm.prank(ALICE);
+        vm.expectRevert(abi.encodeWithSelector(IWorks.NotRegistrar.selector, CAROL, ALICE));
+        works.registerProven(generated(), CAROL, requestOf(0), answers());
+    }
+
+    function test_setRegistrar_lastsUntilItIsEnded() external {
+        vm.assertTrue(works.isRegistrar(BOB, ALICE));
+        vm.assertFalse(works.isRegistrar(ALICE, BOB));
+        vm.expectEmit(address(works));
+        emit IWorks.RegistrarSet(BOB, ALICE, false);
+        vm.prank(BOB);
+        works.setRegistrar(ALICE, false);
+        vm.assertFalse(works.isRegistrar(BOB, ALICE));
+    }
+
+    function test_transferFrom_asARegistrar_reverts() external {
+        uint256 work = registerAs(BOB, "work");
+        vm.prank(ALICE);
+        vm.expectRevert(abi.encodeWithSignature("ERC721InsufficientApproval(address,uint256)", ALICE, work));
+        works.transferFrom(BOB, ALICE, work);
+    }
+
+    function test_registerProven_asTheCreator_needsNoRegistrar() external {
         recorded(0);
         vm.assertEq(works.ownerOf(prove(ALICE, 0)), ALICE);
     }
@@ -113,7 +139,7 @@ contract WorksProvenTest is WorksSystem {
         bytes32 record = recorded(0);
         prove(BOB, 0);
         vm.prank(CAROL);
-        works.setApprovalForAll(ALICE, true);
+        works.setRegistrar(ALICE, true);
         vm.prank(ALICE);
         vm.expectRevert(abi.encodeWithSelector(IWorks.RecordUsed.selector, record));
         works.registerProven(generated(), CAROL, requestOf(0), answers());

@@ -105,7 +105,7 @@ class Studio:
     def commission(self, order: Order) -> Commission | None:
         """Order a picture, whose creator will be the paying account; None in a rehearsal. Each call orders another one.
 
-        The creator must have approved the studio: see `Works.approve`.
+        The creator must let the studio register: see `Works.set_registrar`.
         """
         receipt = self._chain.write("Studio", self.address, "commission", order.fields, value=self.price_of(order))
         return None if receipt is None else commission_in(receipt, self.address, self._chain.id, self.ledger)
@@ -113,7 +113,7 @@ class Studio:
     def deliver(self, request: Request, inputs: bytes, outputs: Sequence[int], proof: bytes) -> TxReceipt | None:
         """Record the proven answer and register the picture, in one transaction; None if it was delivered before.
 
-        Nothing is registered if the creator has this picture, or has withdrawn the approval: see `work_of`.
+        Nothing is registered if the creator has this picture, or no longer lets the studio register: see `work_of`.
         """
         return self._chain.ensure(
             lambda: self.is_delivered(request),

@@ -26,9 +26,9 @@ WORK_REVERTS: Final[dict[str, tuple[str, str]]] = {
         "The creator did not sign exactly this registration for these works.",
         "Ask the creator to sign this certificate for these works: zkinfer works agree",
     ),
-    "NotApproved(address,address)": (
-        "The creator has not approved this account to register answers for him.",
-        "Let the creator call setApprovalForAll on Works, or register it himself.",
+    "NotRegistrar(address,address)": (
+        "The creator does not let this account register answers in his name.",
+        "Let the creator call setRegistrar on Works, or register it himself.",
     ),
     "NotTheRequester(address)": (
         "Only the account that requested the answer may register it.",
@@ -138,9 +138,9 @@ WORK_REVERTS: Final[dict[str, tuple[str, str]]] = {
     "ForeignRequest()": ("The contract did not make this request.", "Give the request of its order."),
     "NonCanonicalCalldata()": ("The bytes are not in their one encoding.", _DEFECT),
     "NotAPrompt(uint256)": ("The work is no prompt.", "Order with a work of the kind prompt."),
-    "NotApproved(address)": (
-        "The buyer has not approved the studio to register works for him.",
-        "Order again with --approve, or call setApprovalForAll on Works with the studio's address.",
+    "NotRegistrar(address)": (
+        "The buyer does not let the studio register works in his name.",
+        "Order again with --allow-studio, or call setRegistrar on Works with the studio's address.",
     ),
     "NotTheModel(bytes32,uint256)": (
         "The work's till does not own the studio's listing.",

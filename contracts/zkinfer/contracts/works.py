@@ -200,19 +200,19 @@ class Works:
             lambda: self._write("registerProven", what.fields, creator, request.fields, list(outputs), value=value),
         )
 
-    def approve(self, operator: str) -> TxReceipt | None:
-        """Let an account or a contract act on all works of the paying account; None if it may already.
+    def set_registrar(self, registrar: str, *, allowed: bool = True) -> TxReceipt | None:
+        """Let an account or a contract register proven answers in the paying account's name; None if it is so already.
 
-        It may register proven answers in this account's name, and transfer its tokens: approve known code only.
+        It uses the account's licences, and cannot move its tokens.
         """
         return self._chain.ensure(
-            lambda: self.is_approved(self._chain.address, operator),
-            lambda: self._write("setApprovalForAll", operator, True),
+            lambda: self.is_registrar(self._chain.address, registrar) == allowed,
+            lambda: self._write("setRegistrar", registrar, allowed),
         )
 
-    def is_approved(self, owner: str, operator: str) -> bool:
-        """Whether an account may act on all works of another."""
-        return bool(self._read("isApprovedForAll", owner, operator))
+    def is_registrar(self, creator: str, registrar: str) -> bool:
+        """Whether an account may register proven answers in the name of another."""
+        return bool(self._read("isRegistrar", creator, registrar))
 
     def verifies(self, request: Request, outputs: Sequence[int]) -> bool:
         """Whether these outputs are a sound recorded answer to a request, as `verify` of ERC-7007 says."""

@@ -125,7 +125,7 @@ def why_unregistered(studio: Studio, work: int, record: str) -> str:
         record: the id of the request that was answered.
     """
     if not studio.works.exists(work):
-        return "the creator has withdrawn the approval, so the proof is recorded and nothing was registered"
+        return "the creator no longer lets the studio register, so the proof is recorded alone"
     if studio.works.work(work).record != record:
         return "the creator had this picture already, so the proof is recorded and nothing was registered"
     return ""

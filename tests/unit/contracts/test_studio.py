@@ -41,8 +41,8 @@ def found(module_scene):
 
 @pytest.fixture
 def buyer(found):
-    """The studio of a buyer who has approved it."""
-    found.scene.as_(BUYER)[0].approve(found.studio.address)
+    """The studio of a buyer who lets it register."""
+    found.scene.as_(BUYER)[0].set_registrar(found.studio.address)
     return found.as_(BUYER)
 
 
@@ -92,18 +92,18 @@ def test_licence_that_is_held_serves_for_the_next_order(found, buyer):
     assert (second.licences, second.id != first.id) == (first.licences, True)
 
 
-def test_creator_who_has_not_approved_the_studio_is_refused_with_the_cure(found):
-    assert not found.scene.works.is_approved(found.scene.address(BUYER), found.studio.address)
-    with pytest.raises(RevertedError, match="NotApproved") as refused:
+def test_creator_who_does_not_let_the_studio_register_is_refused_with_the_cure(found):
+    assert not found.scene.works.is_registrar(found.scene.address(BUYER), found.studio.address)
+    with pytest.raises(RevertedError, match="NotRegistrar") as refused:
         found.as_(BUYER).commission(found.order())
-    assert "--approve" in refused.value.cure
+    assert "--allow-studio" in refused.value.cure
 
 
-def test_approval_is_given_once(found):
+def test_registrar_is_set_once(found):
     works, _ = found.scene.as_(BUYER)
-    assert works.approve(found.studio.address) is not None
-    assert works.approve(found.studio.address) is None
-    assert not works.is_approved(found.scene.address(WRITER), found.studio.address)
+    assert works.set_registrar(found.studio.address) is not None
+    assert works.set_registrar(found.studio.address) is None
+    assert not works.is_registrar(found.scene.address(WRITER), found.studio.address)
 
 
 def test_rights_of_other_works_are_refused(found, buyer):

@@ -105,11 +105,11 @@ def commission_command(
     ] = None,
     prover: ProverAccount = _ZERO_ADDRESS,
     prover_fee: ProverFee = 0,
-    approve: Annotated[
+    allow_studio: Annotated[
         bool,
         typer.Option(
-            "--approve",
-            help="Let the studio register pictures in your name, unless it may already. It moves no tokens.",
+            "--allow-studio",
+            help="Let the studio register pictures in your name, unless it may already. It cannot move tokens.",
         ),
     ] = False,
     as_json: AsJson = False,
@@ -138,7 +138,7 @@ def commission_command(
         rights = rights_of(found, offer or (), licence or ())
         order = order_of(deployed, found, opened, inputs, rights, prover=prover, prover_fee=prover_fee)
         price = found.price_of(order)
-        made = found.commission(order) if _approve(deployed, found, wanted=approve) else None
+        made = found.commission(order) if _allow(deployed, found, wanted=allow_studio) else None
         facts: dict[str, Any] = {"studio": studio, "creator": deployed.chain.address}
         if made is not None:
             write_atomically(out, placed(deployed, made).to_bytes())
@@ -218,22 +218,22 @@ def orders_command(
             print_json({"ok": True, "orders": orders})
 
 
-def _approve(deployed: Deployed, studio: Studio, *, wanted: bool) -> bool:
-    """Whether the order can be sent, after the approval if it is wanted; in a rehearsal it is not given.
+def _allow(deployed: Deployed, studio: Studio, *, wanted: bool) -> bool:
+    """Whether the order can be sent, after the studio was allowed to register if that is wanted; not in a rehearsal.
 
-    Raises InputError if it is missing and not wanted.
+    Raises InputError if it may not, and that is not wanted.
     """
     from zkinfer.circuits.errors import InputError
 
     chain = deployed.chain
-    if studio.works.is_approved(chain.address, studio.address):
+    if studio.works.is_registrar(chain.address, studio.address):
         return True
     if not wanted:
         raise InputError(
-            f"You have not approved the studio {studio.address} to register pictures in your name.",
-            "Add --approve: the studio's code, which was compared, registers pictures and moves no tokens.",
+            f"The studio {studio.address} may not register pictures in your name.",
+            "Add --allow-studio: it then may, and can move none of your tokens.",
         )
-    studio.works.approve(studio.address)
+    studio.works.set_registrar(studio.address)
     if not chain.sends:
-        say_note("the order is rehearsed once the studio is approved; this is the approval alone")
+        say_note("the order is rehearsed once the studio may register; this is that step alone")
     return chain.sends
