@@ -8,6 +8,7 @@ network. `Trusted` says that a root that was given vouches for the signer; never
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +33,7 @@ MAX_BYTES: Final = 512 << 20
 _NEWSCODES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
 _SETTINGS: Final[dict[str, Any]] = {"builder": {"thumbnail": {"enabled": False}}}
 _LIMITS: Final = Limits(seconds=60.0, memory=3_000_000_000)
-_MAX_STORE: Final = 16 << 20
+_OFFLINE: Final[dict[str, Any]] = {"verify": {"verify_trust": False, "remote_manifest_fetch": False}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,17 @@ def read_here(path: str, media_type: str, root: str | None, sidecar: str | None)
             return _report(stream, media_type, store, c2pa.Context.from_dict(settings))
     except (OSError, UnicodeDecodeError) as err:
         raise InputError(f"A file cannot be read: {str(err)[:120]}.", "Give the file and roots in PEM.") from err
+
+
+def report_of(data: bytes, media_type: str) -> dict[str, Any] | None:
+    """The reader's report on a file's content, or on a store alone (`application/c2pa`); None without credentials.
+
+    It has all manifests, and `failure` if they cannot be read or are elsewhere. For use in a child with limits.
+    """
+    report: dict[str, Any] | None = _report(io.BytesIO(data), media_type, None, c2pa.Context.from_dict(_OFFLINE))[
+        "report"
+    ]
+    return report
 
 
 def _report(stream: Any, media_type: str, store: bytes | None, context: Any) -> dict[str, Any]:  # noqa: ANN401 - untyped library

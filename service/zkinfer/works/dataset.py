@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from zkinfer.contracts.tills import ContributorFund
-    from zkinfer.works.consent import Consent
+    from zkinfer.works.answers import Consent
 
 MAX_BYTES: Final = 1 << 24
 MAX_ASSETS: Final = 20_000
@@ -215,7 +215,7 @@ def _require_consent(rows: list[dict[str, str]], answers: list[Consent]) -> None
     refused = []
     for row, answer in zip(rows, answers, strict=True):
         if answer.training == Permission.NOT_ALLOWED:
-            refused.append(f"{row['file']} ({answer.source})")
+            refused.append(f"{row['file']} ({_where(answer)})")
         elif answer.training == Permission.CONSTRAINED and not row.get("licence"):
             refused.append(f"{row['file']} ({answer.source}, needs a licence)")
     if refused:
@@ -224,6 +224,10 @@ def _require_consent(rows: list[dict[str, str]], answers: list[Consent]) -> None
             f"Training is not allowed on {len(refused)} of {len(rows)} files: {listed}.",
             "Leave them out, or buy licences with the use training and give their numbers.",
         )
+
+
+def _where(answer: Consent) -> str:
+    return f"{answer.source}: {answer.reason.rstrip('.')}" if answer.reason else answer.source
 
 
 def _asset(row: dict[str, str], path: Path, answer: Consent) -> Asset:

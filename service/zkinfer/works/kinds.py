@@ -57,3 +57,9 @@ class Permission(StrEnum):
 def strictest_of(answers: Iterable[Permission]) -> Permission:
     """What holds if there are several answers; at least one."""
     return max(answers, key=list(Permission).index)
+
+
+def strictest_of_known(*answers: Permission | None) -> Permission | None:
+    """What holds if some questions may have no answer; None if none has one."""
+    known = [one for one in answers if one is not None]
+    return strictest_of(known) if known else None

@@ -20,7 +20,6 @@ FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")
 _PLAIN: Final = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 _WITH_ALPHA: Final = ("LA", "PA", "RGBA")
 _DEEP: Final = ("I;16", "I;16B", "I;16L")
-_XMP_NAMES: Final = ("xmp", "XML:com.adobe.xmp", "Raw profile type xmp")
 _DAMAGED: Final = (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, struct.error, OverflowError)
 
 
@@ -41,16 +40,6 @@ def decode(path: str, out: str) -> dict[str, Any]:
         raise InputError("The file is no picture that is read here.", f"Give {', '.join(FORMATS)}.") from err
     except _DAMAGED as err:
         raise InputError(f"The picture is damaged: {str(err)[:120]}.", "Export it again.") from err
-
-
-def metadata(path: Path) -> bytes:
-    """The XMP of a picture, decompressed; empty if the file is no picture, is damaged, or has none."""
-    try:
-        with Image.open(path, formats=FORMATS) as picture:
-            found = [picture.info.get(name) for name in _XMP_NAMES]
-    except _DAMAGED:
-        return b""
-    return b"\n".join(one.encode() if isinstance(one, str) else bytes(one) for one in found if one)
 
 
 def _decode(path: Path, out: Path) -> dict[str, Any]:

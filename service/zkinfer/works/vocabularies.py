@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 _PLUS: Final = "http://ns.useplus.org/ldf/vocab/DMI-"
 _CAWG: Final = {
-    "cawg.ai_generative_training": "training",
-    "cawg.ai_training": "training",
-    "cawg.ai_inference": "inference",
-    "cawg.data_mining": "mining",
+    "ai_generative_training": "training",
+    "ai_training": "training",
+    "ai_inference": "inference",
+    "data_mining": "mining",
 }
 _ERC7517: Final = {
     "dataMining": "mining",
@@ -33,17 +33,20 @@ _ERC7517: Final = {
 
 def to_cawg(rights: Rights) -> dict[str, Any]:
     """The data of the assertion `cawg.training-mining` (CAWG 1.x)."""
-    return {"entries": {name: _cawg_entry(rights, getattr(rights, field)) for name, field in _CAWG.items()}}
+    return {"entries": {f"cawg.{name}": _cawg_entry(rights, getattr(rights, field)) for name, field in _CAWG.items()}}
 
 
 def from_cawg(data: dict[str, Any]) -> Rights:
-    """The rights that an assertion gives; what it does not name, or names in unknown words, is not allowed."""
+    """The rights that an assertion gives, also in the older words that begin with `c2pa`.
+
+    What it does not name, or names in unknown words, is not allowed.
+    """
     given = data.get("entries")
     entries: dict[str, Any] = given if isinstance(given, dict) else {}
     found = {"training": Permission.NOT_ALLOWED, "mining": Permission.NOT_ALLOWED, "inference": Permission.NOT_ALLOWED}
     policy = ""
     for field in found:
-        answers = [_use_of(entries.get(name)) for name, about in _CAWG.items() if about == field and name in entries]
+        answers = [_use_of(entry) for name, entry in entries.items() if _field_of(name) == field]
         if answers:
             found[field] = strictest_of(answers)
     for entry in entries.values():
@@ -102,6 +105,11 @@ def _cawg_entry(rights: Rights, answer: Permission) -> dict[str, str]:
     if answer == Permission.CONSTRAINED and rights.policy:
         entry["constraint_info"] = rights.policy
     return entry
+
+
+def _field_of(name: str) -> str | None:
+    prefix, _, question = name.partition(".")
+    return _CAWG.get(question) if prefix in ("cawg", "c2pa") else None
 
 
 def _use_of(entry: object) -> Permission:

@@ -1,8 +1,10 @@
 """Keys, credentials and certificates for tests."""
 
+import json
 from datetime import UTC, datetime
 from functools import cache
 
+import c2pa
 from tests.unit.works.pictures import drawing
 
 from zkinfer.verifier import SigningKey
@@ -36,3 +38,31 @@ def picture(folder, name="cat.png", seed=1, **options):
     path = folder / name
     drawing(seed).save(path, **options)
     return path
+
+
+def training(use, prefix="cawg", **entries):
+    """An assertion that answers all questions alike, or these ones."""
+    names = ("ai_training", "ai_generative_training", "data_mining", "ai_inference")
+    given = entries or dict.fromkeys(names, use)
+    return {
+        "label": f"{prefix}.training-mining",
+        "data": {"entries": {f"{prefix}.{name}": {"use": one} for name, one in given.items()}},
+    }
+
+
+def signed(out, *assertions, parent=None):
+    """A PNG with credentials that say this; made from a parent, if there is one."""
+    source = parent or picture(out.parent, f"plain-{out.name}")
+    manifest = {"claim_generator_info": [{"name": "t"}], "format": "image/png", "assertions": list(assertions)}
+    with c2pa.Builder(manifest, c2pa.Context.from_dict({"builder": {"thumbnail": {"enabled": False}}})) as builder:
+        if parent is None:
+            builder.set_intent(c2pa.C2paBuilderIntent.CREATE, c2pa.C2paDigitalSourceType.DIGITAL_CREATION)
+        else:
+            builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
+            with parent.open("rb") as file:
+                builder.add_ingredient(json.dumps({"relationship": "parentOf"}), "image/png", file)
+        own = credentials()
+        signer = c2pa.Signer.from_callback(own.signer.sign, c2pa.C2paSigningAlg.ES256, own.chain.decode(), None)
+        with source.open("rb") as plain, out.open("w+b") as copy:
+            builder.sign(signer, "image/png", plain, copy)
+    return out

@@ -92,6 +92,12 @@ def test_files_that_say_no_are_refused_by_name(photos):
         build(photos, table(photos, f"file,account\n{rows}"))
 
 
+def test_sidecar_that_cannot_be_read_is_named_with_the_reason(photos):
+    (photos / "1.xmp").mkdir()
+    with pytest.raises(ConsentError, match=r"1\.png \(xmp: 1\.xmp: cannot be read: is a directory\)\."):
+        build(photos, table(photos, f"file,account\n1.png,{ANN}\n"))
+
+
 def test_constrained_file_needs_a_licence(photos):
     (photos / "1.png.terms.toml").write_text('training = "constrained"')
     with pytest.raises(ConsentError, match="needs a licence"):

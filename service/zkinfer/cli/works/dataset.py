@@ -29,7 +29,8 @@ def build_command(
 ) -> None:
     """Make a data set, unless a file says that models may not be trained on it: such files are named.
 
-    C2PA credentials, XMP and a file NAME.terms.toml beside a file are asked; the strictest answer holds.
+    Asked are C2PA credentials, XMP, and NAME.c2pa, NAME.xmp and NAME.terms.toml beside a file. The strictest answer
+    holds, and what cannot be read is a no.
 
     Example: zkinfer works dataset build photos --contributors photos.csv
     """
