@@ -14,6 +14,7 @@ from zkinfer.circuits.storage import read_file, write_atomically
 from zkinfer.contracts.works import Registration
 from zkinfer.verifier.statement import first_problem
 from zkinfer.works.errors import CertificateError
+from zkinfer.works.kinds import Kind, Origin
 from zkinfer.works.statement import Address
 
 if TYPE_CHECKING:
@@ -25,17 +26,17 @@ MAX_BYTES = 1 << 16
 
 
 class _Registration(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_enum_values=True)
 
     content: Word
-    kind: Annotated[str, Field(max_length=20)]
-    origin: Annotated[str, Field(max_length=20)]
+    kind: Kind
+    origin: Origin
     manifest: Word
     attestation: Word
     pixels: Word
     salt: Word
     resale_bps: Annotated[int, Field(ge=0, le=10_000)]
-    licences: Annotated[tuple[Annotated[int, Field(gt=0)], ...], Field(max_length=8)]
+    licences: Annotated[tuple[Annotated[int, Field(gt=0, lt=1 << 256)], ...], Field(max_length=8)]
     offers: Annotated[tuple[Word, ...], Field(max_length=8)]
     uri: Annotated[str, Field(max_length=2048)]
 
@@ -43,10 +44,10 @@ class _Registration(BaseModel):
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    chain_id: Annotated[int, Field(gt=0)]
+    chain_id: Annotated[int, Field(gt=0, lt=1 << 256)]
     works: Address
     creator: Address
-    deadline: Annotated[int, Field(gt=0)]
+    deadline: Annotated[int, Field(gt=0, lt=1 << 256)]
     registration: _Registration
     signature: Annotated[str, Field(pattern=r"^0x([0-9a-f]{2}){1,1024}$")]
 
