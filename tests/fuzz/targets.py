@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from tests.ashlar import cases
+from tests.fuzz import works
 from tests.paths import ROOT
 from tests.unit.circuits import factories
 
@@ -34,6 +35,8 @@ from zkinfer.verifier.ashlar.program import WORD
 from zkinfer.verifier.ashlar.verify import read_key
 from zkinfer.verifier.policy_file import load_policy
 from zkinfer.verifier.signing import PublicKey
+from zkinfer.works.dataset import Dataset
+from zkinfer.works.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -264,6 +267,13 @@ TARGETS = {
     "compiled": Target(_read_compiled, lambda: [bytes(24)]),
     "ashlar_key": Target(_read_ashlar_key, _keys),
     "ashlar_proof": Target(_read_ashlar_proof, lambda: [_PROVEN.proof]),
+    "certificate": Target(works.read_certificate, works.certificates),
+    "terms": Target(Terms.from_bytes, works.terms),
+    "dataset": Target(Dataset.from_bytes, works.datasets),
+    "agreement": Target(works.read_agreement, works.agreements),
+    "commitment": Target(works.read_commitment, works.commitments),
+    "picture": Target(works.read_picture, works.small_pictures),
+    "consent": Target(works.read_consent, works.statements),
 }
 
 
