@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from zkinfer.works.evidence import UNPROVEN, Level
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from zkinfer.works.content import Content
     from zkinfer.works.credentials import Marks
     from zkinfer.works.iscc import Fingerprint
+
+_STRENGTH: Final = (Level.CLAIMED, Level.ATTESTED, Level.PROVEN)
 
 
 class Records(Protocol):
@@ -50,6 +52,11 @@ class Finding:
     problems: list[str] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     generated: Level | None = None
+
+    def raise_generated(self, level: Level) -> None:
+        """Note that a model is said to have made the work; the strongest evidence counts."""
+        if self.generated is None or _STRENGTH.index(level) > _STRENGTH.index(self.generated):
+            self.generated = level
 
     @property
     def holds(self) -> bool:

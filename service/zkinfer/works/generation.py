@@ -33,7 +33,25 @@ def look_at_origin(finding: Finding, certificate: Certificate, evidence: Evidenc
     level, text = Level.CLAIMED, f"{_GENERATED}."
     if predicate.evidence.attestation is not None:
         level, text = _checked_evidence(finding, certificate, evidence)
-    finding.generated = level
+    finding.raise_generated(level)
+    finding.statements.append(Statement(level, text))
+
+
+def look_at_answer(finding: Finding, evidence: Evidence) -> None:
+    """Compare a file that has no certificate with an attestation: a ledger's record needs nobody's word."""
+    if evidence.attestation is None:
+        return
+    attestation, _ = evidence.attestation
+    context = attestation.predicate.context
+    try:
+        _require_signed(attestation)
+        if not _is_the_answer(evidence, attestation):
+            raise CertificateError("The file is neither the attested answer's output words nor their picture.")
+        level, text = _weigh(finding, attestation, context.request_id if context.chain_id else None, evidence)
+    except (RefusedError, WorkError) as err:
+        finding.problems.append(str(err))
+        return
+    finding.raise_generated(level)
     finding.statements.append(Statement(level, text))
 
 
@@ -52,18 +70,32 @@ def _checked_evidence(finding: Finding, certificate: Certificate, evidence: Evid
                 "Nothing ties the file to the attested answer: it is neither its output words nor their picture."
             )
             return Level.CLAIMED, text
-        text = f"{text} {attestation.envelope.keyid} attests it; the proof is verified by `zkinfer verify`."
-        if claim.record is None or evidence.records is None:
-            if claim.record is not None:
-                finding.unchecked.append("The record on the ledger was not looked up: use --rpc.")
-            _require_signer(attestation, evidence.signers)
-            return Level.ATTESTED, text
-        outputs = attestation.predicate.statement.outputs
-        where = evidence.records.require_recorded(claim.record, claim.model_id, outputs)
+        return _weigh(finding, attestation, claim.record, evidence)
     except (RefusedError, WorkError) as err:
         finding.problems.append(str(err))
         return Level.CLAIMED, f"{_GENERATED}."
-    return Level.PROVEN, f"{_GENERATED}: {claim.model_id}. {where}"
+
+
+def _weigh(finding: Finding, attestation: Attestation, record: str | None, evidence: Evidence) -> tuple[Level, str]:
+    """The level of an attested answer, with what it says.
+
+    Args:
+        finding: gets what was not looked up.
+        attestation: whose signature is valid, and whose answer the file is.
+        record: the id under which it should be on a ledger; None if it is on none.
+        evidence: with the records of that ledger, if there is a node to ask.
+
+    Raises RefusedError or WorkError if the ledger does not have it, or nobody's word is wanted but that of others.
+    """
+    model_id = attestation.predicate.circuit.claimed_model_id
+    if record is not None and evidence.records is not None:
+        where = evidence.records.require_recorded(record, model_id, attestation.predicate.statement.outputs)
+        return Level.PROVEN, f"{_GENERATED}: {model_id}. {where}"
+    if record is not None:
+        finding.unchecked.append("The record on the ledger was not looked up: use --rpc.")
+    _require_signer(attestation, evidence.signers)
+    keyid = attestation.envelope.keyid
+    return Level.ATTESTED, f"{_GENERATED}: {model_id}. {keyid} attests it; the proof is verified by `zkinfer verify`."
 
 
 def _is_the_answer(evidence: Evidence, attestation: Attestation) -> bool:
@@ -85,14 +117,18 @@ def _require_attestation(certificate: Certificate, attestation: Attestation, dig
     claim = certificate.predicate.evidence
     if digest != claim.attestation:
         raise CertificateError("The attestation is not the one that the certificate names.", "Give that one.")
-    key = PublicKey(attestation.signer_key)
-    if attestation.envelope.keyid != key.fingerprint:
-        raise CertificateError("The attestation names another key than the one that it holds.")
-    key.verify(attestation.envelope.signed_bytes, attestation.envelope.signature)
+    _require_signed(attestation)
     if attestation.predicate.circuit.claimed_model_id != claim.model_id:
         raise CertificateError("The attestation is of another model than the certificate names.")
     if attestation.statement.output_digest != certificate.predicate.content.outputs:
         raise CertificateError("The attestation is of other outputs than the certificate names.")
+
+
+def _require_signed(attestation: Attestation) -> None:
+    key = PublicKey(attestation.signer_key)
+    if attestation.envelope.keyid != key.fingerprint:
+        raise CertificateError("The attestation names another key than the one that it holds.")
+    key.verify(attestation.envelope.signed_bytes, attestation.envelope.signature)
 
 
 def _require_signer(attestation: Attestation, signers: frozenset[str]) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 from zkinfer.works.errors import CertificateError
 from zkinfer.works.evidence import Level
 from zkinfer.works.findings import Evidence, Finding, Statement
-from zkinfer.works.generation import look_at_origin
-from zkinfer.works.kinds import SOURCE_TYPES
+from zkinfer.works.generation import look_at_answer, look_at_origin
+from zkinfer.works.kinds import SOURCE_TYPES, Origin
 
 if TYPE_CHECKING:
     from zkinfer.works.certificate import Certificate
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zkinfer.works.iscc import Fingerprint
 
 LOSSLESS: Final = frozenset({"image/png", "image/gif"})
+_BY_MODEL: Final = frozenset(SOURCE_TYPES[one] for one in SOURCE_TYPES if one.is_by_model)
 _DECODER_BITS: Final = 8
 """Bits of 256 by which the fingerprint of a lossy file may differ, since decoders differ."""
 
@@ -29,8 +30,9 @@ def inspect(certificate: Certificate | None, evidence: Evidence) -> Finding:
     """Check a certificate, or a file without one, against what is there."""
     finding = Finding()
     if certificate is None:
-        finding.unchecked.append("There is no certificate: only the file's own credentials are looked at.")
+        finding.unchecked.append("There is no certificate: only the file's own credentials and evidence are looked at.")
         _look_at_marks(finding, None, evidence)
+        look_at_answer(finding, evidence)
         return finding
     try:
         key = certificate.verified()
@@ -100,6 +102,8 @@ def _look_at_marks(finding: Finding, certificate: Certificate | None, evidence: 
     finding.statements.append(Statement(Level.ATTESTED, f"C2PA credentials by {who} are valid; {vouched}."))
     if marks.source_type:
         finding.statements.append(Statement(Level.ATTESTED, f"Its credentials name the source {marks.source_type}."))
+    if marks.source_type in _BY_MODEL:
+        finding.raise_generated(Level.ATTESTED)
     if certificate is not None:
         _compare_marks(finding, certificate, marks)
 
@@ -107,6 +111,8 @@ def _look_at_marks(finding: Finding, certificate: Certificate | None, evidence: 
 def _compare_marks(finding: Finding, certificate: Certificate, marks: Marks) -> None:
     origin = certificate.predicate.origin
     if origin.is_by_model and marks.source_type and marks.source_type != SOURCE_TYPES[origin]:
+        finding.problems.append(f"The certificate says {origin}, and the credentials {marks.source_type}.")
+    if origin == Origin.HUMAN and marks.source_type in _BY_MODEL:
         finding.problems.append(f"The certificate says {origin}, and the credentials {marks.source_type}.")
     claimed = certificate.predicate.content.iscc256
     if claimed and marks.iscc and marks.iscc != claimed:

@@ -34,3 +34,11 @@ def sound_listing(deployed: Deployed, blocks: Blocks, record: str) -> str:
     if registry.status(request.listing) == "revoked" or not registry.verifier_is_live(request.listing):
         raise CertificateError("The record's model was revoked, or its verifier stopped.", "Do not rely on it.")
     return request.listing
+
+
+def conditions(deployed: Deployed) -> str:
+    """Under which a record of a deployment's ledger is relied on, in one sentence."""
+    lasts = "It counts while the model is not revoked and its verifier not stopped"
+    if deployed.book.governance.test:
+        return f"{lasts}; the deployment is for tests, and takes models whose proofs anyone can forge."
+    return f"{lasts}."

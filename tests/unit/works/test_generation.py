@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 
 import pytest
+from tests.unit.verifier.forge import CONTEXT
 from tests.unit.works.files import NOW, key, picture
 
 from zkinfer.circuits.statement import output_words
@@ -95,3 +96,48 @@ def test_attestation_with_a_false_signature_is_a_problem(good, words, tmp_path):
     given = (false, hashlib.sha256(good.to_bytes()).hexdigest())
     found = inspected(good, words, tmp_path, Records(good), attestation=given)
     assert (found.ai_generated, len(found.problems)) == ("claimed", 1)
+
+
+def bare(good, path, records=None):
+    """A file without a certificate, beside an attestation."""
+    return inspect(None, Evidence(content=open_content(path), attestation=(good, ""), records=records))
+
+
+class OnRecord(Records):
+    """A ledger that has one answer, under the id of its request."""
+
+    def require_recorded(self, record, model_id, outputs):
+        if (model_id, outputs) != self.answer:
+            raise CertificateError("The ledger has no such answer.")
+        return f"It is on record as {record}."
+
+
+def test_answer_on_record_is_proven_without_a_certificate(good, words):
+    found = bare(good, words, OnRecord(good))
+    assert (found.ai_generated, found.problems) == ("proven", [])
+    assert found.statements[-1].text.endswith(f"on record as {good.predicate.context.request_id}.")
+
+
+def test_answer_without_a_certificate_and_a_node_is_attested(good, words):
+    found = bare(good, words)
+    assert (found.ai_generated, found.holds) == ("attested", True)
+    assert any("use --rpc" in one for one in found.unchecked)
+
+
+def test_answer_to_no_request_of_a_chain_is_attested(parties, words):
+    offline = parties.attest(context=CONTEXT.model_copy(update={"chain_id": 0}))
+    found = bare(offline, words, OnRecord(offline))
+    assert (found.ai_generated, found.problems) == ("attested", [])
+
+
+@pytest.mark.parametrize("case", ["another file", "another record", "false signature"])
+def test_file_without_a_certificate_is_not_vouched_for_by_foreign_evidence(case, good, other, words, tmp_path):
+    given, path, records = good, words, OnRecord(good)
+    if case == "another file":
+        path = picture(tmp_path)
+    elif case == "another record":
+        records = OnRecord(other)
+    else:
+        given = dataclasses.replace(good, envelope=dataclasses.replace(good.envelope, signature=bytes(64)))
+    found = bare(given, path, records)
+    assert (found.ai_generated, found.statements, len(found.problems)) == ("unknown", [], 1)

@@ -79,6 +79,27 @@ def test_credentials_that_say_otherwise_are_a_problem(tmp_path):
     assert found.problems == ["The certificate says generated, and the credentials digitalCreation."]
 
 
+def test_human_work_whose_credentials_name_a_model_is_a_problem(tmp_path):
+    path, out = picture(tmp_path), tmp_path / "signed.png"
+    certified(path, Origin.GENERATED, Mark(out, credentials()))
+    found = inspect(certified(out, Origin.HUMAN), evidence(out, tmp_path))
+    assert found.problems == ["The certificate says human, and the credentials trainedAlgorithmicMedia."]
+
+
+@pytest.mark.parametrize("certificate", [True, False])
+def test_credentials_that_name_a_model_attest_that_it_made_the_work(tmp_path, certificate):
+    path, out = picture(tmp_path), tmp_path / "signed.png"
+    certified(path, Origin.GENERATED, Mark(out, credentials()))
+    found = inspect(certified(out, Origin.GENERATED) if certificate else None, evidence(out, tmp_path))
+    assert (found.ai_generated, found.problems) == ("attested", [])
+
+
+def test_credentials_of_a_human_work_say_nothing_of_a_model(tmp_path):
+    path, out = picture(tmp_path), tmp_path / "signed.png"
+    certified(path, Origin.HUMAN, Mark(out, credentials()))
+    assert inspect(None, evidence(out, tmp_path)).ai_generated == "unknown"
+
+
 def test_invalid_credentials_are_a_problem(tmp_path):
     path, out = picture(tmp_path), tmp_path / "signed.png"
     certified(path, marked=Mark(out, credentials()))

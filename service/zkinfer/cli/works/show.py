@@ -42,6 +42,8 @@ def show_command(
 ) -> None:
     """Say what is proven, attested and claimed about a work, and what is not proven. Exits with 1 if it does not hold.
 
+    A certificate is not needed: C2PA credentials, and an attestation of a picture with its record (--rpc), stand alone.
+
     Example: zkinfer works show cat.png --certificate work.json --signer ann.key.pub --root ann-keys/root.pem
     """
     with exit_on_error(as_json=as_json):
@@ -49,7 +51,8 @@ def show_command(
 
         read, looked_at = _certificate(path, certificate)
         content = path if looked_at else file
-        evidence = _evidence(content, attestation, root, sidecar, _records(connection, read))
+        wanted = attestation is not None if read is None else read.predicate.evidence.record is not None
+        evidence = _evidence(content, attestation, root, sidecar, _records(connection) if wanted else None)
         found = inspect(read, replace(evidence, signers=_fingerprints(signer or [])))
         _print(found)
         if as_json:
@@ -122,7 +125,7 @@ class _LedgerRecords:
         """Where this model's answer is on record; raises CertificateError if it is not, or cannot be relied on."""
         from zkinfer.contracts import output_commitment
         from zkinfer.works.errors import CertificateError
-        from zkinfer.works.records import sound_listing
+        from zkinfer.works.records import conditions, sound_listing
 
         ledger, registry = self._deployed.ledger, self._deployed.registry
         listing = sound_listing(self._deployed, self._blocks, record)
@@ -130,12 +133,11 @@ class _LedgerRecords:
             raise CertificateError("The ledger has other outputs under this record.", "The certificate is false.")
         if registry.model_id(listing) != model_id:
             raise CertificateError("The record is of another model than the certificate names.", "It is false.")
-        return f"The ledger {ledger.address} has its proven answer {record}."
+        return f"The ledger {ledger.address} has its proven answer {record}. {conditions(self._deployed)}"
 
 
-def _records(connection: Connection, certificate: Certificate | None) -> Records | None:
-    if certificate is None or certificate.predicate.evidence.record is None:
-        return None
+def _records(connection: Connection) -> Records | None:
+    """The ledger of the named node's deployment; None if no node is named."""
     if connection.rpc is None and connection.rpc_file is None:
         return None
     chain = open_chain(connection)

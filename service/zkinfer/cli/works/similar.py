@@ -1,4 +1,4 @@
-"""The commands `zkinfer works record-print`, `flag` and `answer`."""
+"""The commands `zkinfer works record-print`, `flag`, `answer`, `uphold` and `release`."""
 
 from __future__ import annotations
 
@@ -108,6 +108,48 @@ def answer_command(
             contract.acknowledge(younger, older, licence)
         elif contest is not None:
             contract.contest(younger, older, contest)
+        finish(chain, _state(contract, younger, older), as_json=as_json)
+
+
+@expand_options
+def uphold_command(
+    younger: Younger,
+    older: Older,
+    works: WorksAddress,
+    connection: Connection,
+    payment: Payment,
+    as_json: AsJson = False,
+) -> None:
+    """Uphold a flag that its owner left unanswered for 14 days; anybody may. A contested one only the arbiter can.
+
+    No more licences of the younger work are sold then. What it has earned, and its token, stay. Idempotent.
+
+    Example: zkinfer works uphold 0x34... 0x12... --works 0x... --keystore me.json
+    """
+    with exit_on_error(as_json=as_json):
+        chain = open_chain(connection, payment)
+        contract = _contract(chain, works)
+        contract.uphold(younger, older)
+        finish(chain, _state(contract, younger, older), as_json=as_json)
+
+
+@expand_options
+def release_command(
+    younger: Younger,
+    older: Older,
+    works: WorksAddress,
+    connection: Connection,
+    payment: Payment,
+    as_json: AsJson = False,
+) -> None:
+    """End a flag, as the owner of the older work or the arbiter, for ever. Re-running is idempotent.
+
+    Example: zkinfer works release 0x34... 0x12... --works 0x... --keystore me.json
+    """
+    with exit_on_error(as_json=as_json):
+        chain = open_chain(connection, payment)
+        contract = _contract(chain, works)
+        contract.release(younger, older)
         finish(chain, _state(contract, younger, older), as_json=as_json)
 
 

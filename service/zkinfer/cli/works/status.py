@@ -80,7 +80,7 @@ def status_command(
 
 def _facts(contract: Works, work: int, connection: Connection) -> dict[str, Any]:
     record = contract.work(work)
-    level, unchecked = _level(contract, record, connection)
+    level, remark = _level(contract, record, connection)
     facts = {
         "work": work_id(work),
         "kind": record.kind,
@@ -95,11 +95,13 @@ def _facts(contract: Works, work: int, connection: Connection) -> dict[str, Any]
         "till": contract.till_of(work),
         "parents": [{"work": work_id(parent), "share": share} for parent, share in contract.parents(work)],
     }
-    return facts | ({"unproven": unchecked} if unchecked else {})
+    if not remark:
+        return facts
+    return facts | {"condition" if level == "proven" else "unproven": remark}
 
 
 def _level(contract: Works, record: WorkRecord, connection: Connection) -> tuple[Level, str]:
-    """What the origin rests on now, and why that is not a proof if there was one.
+    """What the origin rests on now, and under which condition; or why that is not a proof if there was one.
 
     The contract stores a signature's digest, which it cannot check: only a record of the ledger is proven there. Its
     ledger is whatever its deployer named, so it counts if it is that of a deployment that is known here.
@@ -109,7 +111,7 @@ def _level(contract: Works, record: WorkRecord, connection: Connection) -> tuple
     from zkinfer.contracts.rpc import connect
     from zkinfer.works.errors import CertificateError
     from zkinfer.works.evidence import Level
-    from zkinfer.works.records import sound_listing
+    from zkinfer.works.records import conditions, sound_listing
 
     if not record.is_proven:
         return Level.CLAIMED, ""
@@ -120,7 +122,7 @@ def _level(contract: Works, record: WorkRecord, connection: Connection) -> tuple
         sound_listing(deployed, Blocks(connect(rpc_url(connection))), record.record)
     except (AddressBookError, CertificateError) as err:
         return Level.CLAIMED, str(err)
-    return Level.PROVEN, ""
+    return Level.PROVEN, conditions(deployed)
 
 
 def _amounts(contract: Works, market: Market, work: int) -> dict[str, int]:
