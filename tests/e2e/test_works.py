@@ -18,9 +18,8 @@ from zkinfer.contracts.rpc import connect
 from zkinfer.contracts.signers import unsafe_dev_account
 
 pytestmark = pytest.mark.slow
-CREATOR, COMMISSION = (
-    (ROOT / "docs/start" / name).read_text(encoding="utf-8") for name in ("creator.md", "commission.md")
-)
+CREATOR = (ROOT / "docs/start/creator.md").read_text(encoding="utf-8")
+COMMISSION = (ROOT / "docs/start/commission.md").read_text(encoding="utf-8")
 BUYER, COLLECTOR, SALE = 7, 9, 10**18
 
 

@@ -41,7 +41,7 @@ def works(home, run_folder):
     assert listed.status == 0, listed.stderr
     to = ("--base-uri", "", "--print-listing", listed.document["listing"])
     deployed = found.done("deploy", *to, *BOOK, pays=PLATFORM)
-    found.address, found.similarity = deployed["works"], ("--similarity", deployed["similarity"])
+    found.address = deployed["works"]
     chain.shell("keys", "new", "--out", "a.key", "--unsafe-unencrypted")
     yield found
     chain.end(signal.SIGTERM)
@@ -73,7 +73,7 @@ def registered(works, name, picture, pays):
     assert shell("prove", "print.circuit", *given, timeout=300).status == 0
     request = ("--request", proven["request.json"], *BOOK)
     assert works.chain("post", proven["print.json"], *request, pays=pays).status == 0
-    works.done("record-print", work, proven["print.json"], *request, *works.similarity, pays=pays)
+    works.done("record-print", work, proven["print.json"], *request, pays=pays)
     return work
 
 
@@ -108,11 +108,11 @@ def copies(works, original):
 @pytest.fixture(scope="module")
 def flagged(works, original, copies):
     """What each flag said."""
-    return {name: works.done("flag", copy, original[0], *works.similarity, pays=ANN) for name, copy in copies.items()}
+    return {name: works.done("flag", copy, original[0], pays=ANN) for name, copy in copies.items()}
 
 
 def pair(copies, name, original, works):
-    return copies[name], original[0], *works.similarity
+    return copies[name], original[0]
 
 
 def refusal(outcome):
@@ -129,12 +129,12 @@ def test_copies_are_flagged_by_proven_fingerprints(works, copies, flagged):
 
 
 def test_only_the_owner_of_the_older_work_flags(works, copies):
-    assert "NotYours" in refusal(works("flag", copies["silent"], copies["buyer"], *works.similarity, pays=ANN))
+    assert "NotYours" in refusal(works("flag", copies["silent"], copies["buyer"], pays=ANN))
 
 
 def test_another_picture_is_not_flagged(works, original):
     other = registered(works, "other", drawing(2), STRANGER)
-    assert "TooFar" in refusal(works("flag", other, original[0], *works.similarity, pays=ANN))
+    assert "TooFar" in refusal(works("flag", other, original[0], pays=ANN))
     assert works.done("status", other)["standing"] == "clear"
 
 

@@ -34,6 +34,7 @@ SOURCES = (
 EXECUTED = {
     "README.md": "test_readme.py",
     "docs/start/auditor.md": "test_readme.py",
+    "docs/start/commission.md": "test_works.py",
     "docs/start/creator.md": "test_works.py",
     "docs/start/dapp-developer.md": "test_readme.py",
     "docs/start/model-owner.md": "test_readme.py",

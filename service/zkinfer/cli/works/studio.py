@@ -32,7 +32,6 @@ StudioAddress = Annotated[
     str,
     typer.Option(
         "--studio",
-        envvar="ZKINFER_STUDIO",
         parser=parse_address,
         metavar="ADDRESS",
         help="The studio, see `works studio deploy`.",
