@@ -1,4 +1,4 @@
-"""The pages for creators and for studios, as written, each on a chain of its own."""
+"""The pages start/creator.md and start/commission.md, as written, each on a chain of its own."""
 
 import os
 import re
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 CREATOR = (ROOT / "docs/start/creator.md").read_text(encoding="utf-8")
 COMMISSION = (ROOT / "docs/start/commission.md").read_text(encoding="utf-8")
 BUYER, COLLECTOR, SALE = 7, 9, 10**18
+NAMES = "PICTURE MODEL PROMPT LISTING STUDIO BY_MODEL BY_PROMPT ZKINFER_WORKS"
 
 
 class Walk:
@@ -31,6 +32,11 @@ class Walk:
             shutil.copy(file, folder)
         self._folder, self._shell = folder, Shell(folder / "home", folder)
         self.chain = Chain(self._shell, *EMBEDDED)
+
+    def run(self, *words):
+        """One command in this process."""
+        rpc = {"ZKINFER_RPC_URL": self.chain.start["rpc"]}
+        return self._shell("works", *words, "--json", timeout=300, **rpc)
 
     def __call__(self, lines):
         path, rpc = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}", self.chain.start["rpc"]
@@ -94,7 +100,7 @@ def commission(walk):
     """The studios' page after its lines were executed, up to the resale; and the walk, which goes on."""
     walked = walk("studio")
     lines = lines_of(section(CREATOR, "A local chain")) + lines_of(COMMISSION)
-    return walked, walked(f"{lines}\ndeclare -p PICTURE MODEL PROMPT ZKINFER_WORKS > state\n")
+    return walked, walked(f"{lines}\ndeclare -p {NAMES} > state\n")
 
 
 def test_every_line_about_a_studio_succeeds(commission):
@@ -125,12 +131,115 @@ def test_model_prompt_and_prover_are_paid(commission):
 
 
 @pytest.fixture(scope="module")
-def resold(commission):
-    """The page's last lines, after the picture was sold on a marketplace."""
+def state(commission):
+    """What the page's variables hold, by name."""
     walked, done = commission
     assert done.returncode == 0, done.stderr
-    state = walked("cat state").stdout
-    found = dict(re.findall(r'^declare -[-x]+ (\w+)="(0x[0-9a-f]+)"$', state, re.MULTILINE))
+    text = walked("cat state").stdout
+    return dict(re.findall(r'^declare -[-x]+ (\w+)="(0x[0-9a-f]+)"$', text, re.MULTILINE))
+
+
+def ordered(walked, state, *options, circuit="painter.circuit", offers=("BY_MODEL", "BY_PROMPT"), account="9"):
+    """Order the page's picture again, as another account."""
+    rights = [word for name in offers for word in ("--offer", state[name])]
+    wish = ("--input", "wish.json", "--studio", state["STUDIO"], "--out", "again.json")
+    return walked.run("studio", "commission", circuit, *wish, *rights, *options, "--unsafe-dev-account", account)
+
+
+def refusal(outcome):
+    assert outcome.status == 1, outcome.stdout
+    return outcome.document["error"]["cause"], outcome.document["error"]["cure"]
+
+
+def test_order_without_an_approval_is_refused_with_the_cure(commission, state):
+    cause, cure = refusal(ordered(commission[0], state))
+    assert "not approved the studio" in cause
+    assert "--approve" in cure
+
+
+def test_rehearsal_of_a_first_order_quotes_the_approval_and_sends_nothing(commission, state):
+    outcome = ordered(commission[0], state, "--approve", "--dry-run")
+    assert (outcome.status, outcome.document["dryRun"], len(outcome.document["transactions"])) == (0, True, 1)
+    assert "rehearsed once the studio is approved" in outcome.sentence
+    assert "not approved" in refusal(ordered(commission[0], state))[0]
+
+
+def test_rehearsal_of_a_later_order_writes_nothing(commission, state):
+    outcome = ordered(commission[0], state, "--dry-run", account=str(BUYER))
+    assert (outcome.status, outcome.document["price"]) == (0, str(13 * 10**15))
+    assert "file" not in outcome.document
+    assert ordered(commission[0], state, "--dry-run", account=str(BUYER)).status == 0
+
+
+@pytest.mark.parametrize("offers", [("BY_MODEL",), ("BY_PROMPT", "BY_PROMPT"), ("BY_MODEL", "BY_PROMPT", "BY_PROMPT")])
+def test_order_takes_one_right_of_the_model_and_one_of_a_prompt(commission, state, offers):
+    cause, _ = refusal(ordered(commission[0], state, offers=offers))
+    assert "one offer or licence of the model" in cause
+    assert f"there are {offers.count('BY_MODEL')} of the model, {offers.count('BY_PROMPT')} of other works" in cause
+
+
+def test_offer_that_the_market_does_not_know_is_named(commission, state):
+    cause, _ = refusal(ordered(commission[0], state | {"BY_PROMPT": "0x" + "ab" * 32}))
+    assert "1 that the market does not know" in cause
+
+
+def test_address_that_is_no_studio_is_refused(commission, state):
+    cause, _ = refusal(ordered(commission[0], state | {"STUDIO": state["ZKINFER_WORKS"]}))
+    assert "not that of Studio" in cause
+
+
+def test_request_file_is_not_overwritten(commission, state):
+    outcome = ordered(commission[0], state, "--out", "order.json")
+    assert "order.json" in refusal(outcome)[0]
+
+
+def test_prover_fee_without_a_prover_is_refused(commission, state):
+    assert ordered(commission[0], state, "--prover-fee", "1wei").status == 2
+
+
+def test_delivery_again_sends_nothing(commission, state):
+    outcome = commission[0].run(
+        "studio", "deliver", "painted.json", "--request", "order.json", "--unsafe-dev-account", "9"
+    )
+    assert outcome.status == 0, outcome.stderr
+    assert (outcome.document["work"], outcome.document["registered"]) == (state["PICTURE"], True)
+    assert outcome.document["transactions"] == []
+
+
+def test_delivered_order_is_listed_and_not_saved(commission, state):
+    walked, _ = commission
+    (listed,) = walked.run("studio", "orders", "--studio", state["STUDIO"], "--save", "orders").document["orders"]
+    assert (listed["state"], listed["work"]) == ("delivered", state["PICTURE"])
+    assert "file" not in listed
+
+
+def test_order_of_which_only_the_chain_is_left_is_saved_again(commission, state):
+    walked, _ = commission
+    made = ordered(walked, state, account=str(BUYER))
+    assert made.status == 0, made.stderr
+    found = walked.run("studio", "orders", "--studio", state["STUDIO"], "--save", "orders").document["orders"]
+    assert (found[0]["request"], found[0]["state"]) == (made.document["request"], "open")
+    same = walked(f"cmp again.json {found[0]['file']}")
+    assert same.returncode == 0, same.stdout
+
+
+def test_studio_of_another_work_is_not_deployed(commission, state):
+    named = ("--model", state["PROMPT"], "--listing", state["LISTING"], "--works", state["ZKINFER_WORKS"])
+    cause, cure = refusal(commission[0].run("studio", "deploy", *named, "--unsafe-dev-account", "5"))
+    assert "does not own the listing" in cause
+    assert "works till accept" in cure
+
+
+def test_another_file_is_not_shown_as_proven(commission):
+    outcome = commission[0].run("show", "painted.png", "--attestation", "painted.json")
+    assert outcome.status == 1
+    assert outcome.document["aiGenerated"] == "unknown"
+
+
+@pytest.fixture(scope="module")
+def resold(commission, state):
+    """The page's last lines, after the picture was sold on a marketplace."""
+    walked, found = commission[0], state
     web3 = connect(walked.chain.start["rpc"])
     buyer, collector = (unsafe_dev_account(number, Node(web3).id) for number in (BUYER, COLLECTOR))
     sell(web3, found["ZKINFER_WORKS"], int(found["PICTURE"], 16), buyer, collector, SALE)
