@@ -151,17 +151,17 @@ def refusal(outcome):
     return outcome.document["error"]["cause"], outcome.document["error"]["cure"]
 
 
-def test_order_without_an_approval_is_refused_with_the_cure(commission, state):
+def test_order_before_the_studio_may_register_is_refused_with_the_cure(commission, state):
     cause, cure = refusal(ordered(commission[0], state))
-    assert "not approved the studio" in cause
-    assert "--approve" in cure
+    assert "may not register pictures" in cause
+    assert "--allow-studio" in cure
 
 
-def test_rehearsal_of_a_first_order_quotes_the_approval_and_sends_nothing(commission, state):
-    outcome = ordered(commission[0], state, "--approve", "--dry-run")
+def test_rehearsal_of_a_first_order_is_of_the_permission_and_sends_nothing(commission, state):
+    outcome = ordered(commission[0], state, "--allow-studio", "--dry-run")
     assert (outcome.status, outcome.document["dryRun"], len(outcome.document["transactions"])) == (0, True, 1)
-    assert "rehearsed once the studio is approved" in outcome.sentence
-    assert "not approved" in refusal(ordered(commission[0], state))[0]
+    assert "rehearsed once the studio may register" in outcome.sentence
+    assert "may not register" in refusal(ordered(commission[0], state))[0]
 
 
 def test_rehearsal_of_a_later_order_writes_nothing(commission, state):
