@@ -33,3 +33,15 @@ class DatasetError(InputError):
 
 class ConsentError(WorkError):
     """Files do not allow what is to be done with them; the message names them."""
+
+
+class DirectoryError(WorkError):
+    """The directory of works is empty, or of another chain or contract."""
+
+
+class NotIndexedError(WorkError):
+    """The directory has no work, or no manifest store, with this id."""
+
+
+class QueryError(InputError):
+    """A question to the directory of works is malformed."""
