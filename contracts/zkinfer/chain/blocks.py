@@ -88,8 +88,13 @@ class Blocks:
     def header(self, number: int) -> Header:
         """The block with this number."""
         with rpc_errors(self._web3):
+            return _header(self._web3.eth.get_block(number))
+
+    def dated(self, number: int) -> tuple[Header, int]:
+        """The block with this number, and its time in Unix seconds."""
+        with rpc_errors(self._web3):
             block = self._web3.eth.get_block(number)
-            return Header(int(block["number"]), "0x" + bytes(block["hash"]).hex())
+            return _header(block), int(block["timestamp"])
 
     def request(self, ledger: str, request_id: str, until: int) -> Request | None:
         """The request with this id, from the ledger's logs up to a block; None if the node has no log of it."""
@@ -106,10 +111,13 @@ class Blocks:
     def _final(self) -> Header:
         try:
             with rpc_errors(self._web3):
-                block = self._web3.eth.get_block("finalized")
-                return Header(int(block["number"]), "0x" + bytes(block["hash"]).hex())
+                return _header(self._web3.eth.get_block("finalized"))
         except RpcError as err:
             raise RpcError(
                 "The node has no finalized block of its chain.",
                 "Set the number of blocks to wait for: --confirmations NUMBER.",
             ) from err
+
+
+def _header(block: Mapping[str, Any]) -> Header:
+    return Header(int(block["number"]), "0x" + bytes(block["hash"]).hex())

@@ -61,6 +61,10 @@ class DeploymentError(ChainError):
     """A deployment is incomplete, or does not match its address book."""
 
 
+class SubjectError(ChainError):
+    """The subject of a licence is no domain."""
+
+
 class FeedFormatError(ChainError):
     """A specification, a list of signers or a payload of a feed is malformed, or not in its one encoding."""
 

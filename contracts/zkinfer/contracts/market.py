@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import idna
+
 from zkinfer.contracts.abi import hex_to_bytes, signature_of
 from zkinfer.contracts.artifacts import load
-from zkinfer.contracts.errors import RpcError
+from zkinfer.contracts.errors import RpcError, SubjectError
 from zkinfer.contracts.identifiers import keccak256
 
 if TYPE_CHECKING:
@@ -64,8 +66,24 @@ class MarketLicence:
 
 
 def subject_of(domain: str) -> str:
-    """The subject of a licence for a domain, such as `acme.example`: keccak256 of `dns:` and the name."""
-    return "0x" + keccak256(f"dns:{domain.lower()}".encode()).hex()
+    """The subject of a licence for a domain, such as `acme.example`: keccak256 of `dns:` and the name.
+
+    Raises SubjectError as `domain_of`.
+    """
+    return "0x" + keccak256(f"dns:{domain_of(domain)}".encode()).hex()
+
+
+def domain_of(text: str) -> str:
+    """The one form of a domain's name: in lower case, in ASCII by IDNA 2008, without a dot at the end.
+
+    Raises SubjectError for anything else than the name of a host.
+    """
+    try:
+        return idna.encode(text.removesuffix("."), uts46=True, std3_rules=True).decode("ascii").lower()
+    except (idna.IDNAError, UnicodeError) as err:
+        raise SubjectError(
+            f"{text[:80]!r} is no domain: {str(err)[:120]}.", "Write it as in an address: acme.example."
+        ) from err
 
 
 class Market:

@@ -127,6 +127,10 @@ class Similarity:
         """Whether fingerprints may be acted on: their model is not revoked, and its verifier not stopped."""
         return bool(self._read("isSound"))
 
+    def ledger(self) -> str:
+        """Address of the ledger where fingerprints are recorded."""
+        return str(self._read("LEDGER")).lower()
+
     def listing(self) -> str:
         """The one model whose answers are fingerprints."""
         return "0x" + bytes(self._read("LISTING")).hex()

@@ -24,16 +24,27 @@ def sound_listing(deployed: Deployed, blocks: Blocks, record: str) -> str:
             verifier stopped.
         ChainError: the node cannot be read.
     """
-    ledger, registry = deployed.ledger, deployed.registry
+    ledger = deployed.ledger
     entry = ledger.entry(record)
     if entry.state != "recorded":
         raise CertificateError(f"The ledger has no answer {record}: it is {entry.state}.", "Ask another node.")
     request = blocks.request(ledger.address, record, deployed.chain.height())
     if request is None or request.id(deployed.chain.id, ledger.address) != record:
         raise CertificateError("The node has no log of the request with this id.", "Ask an archive node.")
-    if registry.status(request.listing) == "revoked" or not registry.verifier_is_live(request.listing):
-        raise CertificateError("The record's model was revoked, or its verifier stopped.", "Do not rely on it.")
+    require_sound_model(deployed, request.listing)
     return request.listing
+
+
+def require_sound_model(deployed: Deployed, listing: str) -> None:
+    """Return if recorded answers of a model may be relied on now.
+
+    Raises:
+        CertificateError: the model was revoked, or its verifier stopped.
+        ChainError: the node cannot be read, or the registry has no such model.
+    """
+    registry = deployed.registry
+    if registry.status(listing) == "revoked" or not registry.verifier_is_live(listing):
+        raise CertificateError("The record's model was revoked, or its verifier stopped.", "Do not rely on it.")
 
 
 def conditions(deployed: Deployed) -> str:
