@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from zkinfer.cli.connections import Certificate, Key, RootCertificates, ServerConnection, Tls, TokenFile
 from zkinfer.cli.console import (
     exit_on_error,
     plain,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
     from zkinfer.circuits.errors import InputError
     from zkinfer.cli.job_backends import Fields, JobBackend
-    from zkinfer.client.connection import Options
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,11 +45,6 @@ Config = Annotated[Path | None, typer.Option(help="TOML settings of the server, 
 Server = Annotated[
     str | None, typer.Option(metavar="ADDR", help="Use this server, host:port, instead of the state folder.")
 ]
-TokenFile = Annotated[Path | None, typer.Option(help="File with your bearer token, for --server.")]
-Tls = Annotated[bool, typer.Option("--tls", help="Use TLS with the CAs of the system.")]
-RootCertificates = Annotated[Path | None, typer.Option(help="Use TLS with these CAs (PEM).")]
-Certificate = Annotated[Path | None, typer.Option(help="Your certificate chain (PEM), for mutual TLS.")]
-Key = Annotated[Path | None, typer.Option(help="Its private key (PEM).")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +54,6 @@ class _Folder:
     state: Path | None
     store: str | None
     config: Path | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Connection:
-    """Options to connect to a server."""
-
-    server: str | None = None
-    token_file: Path | None = None
-    tls: bool = False
-    tls_roots: Path | None = None
-    tls_certificate: Path | None = None
-    tls_key: Path | None = None
 
 
 @app.command("list")
@@ -95,7 +78,7 @@ def list_jobs(
 
     Example: zkinfer jobs list --status FAILED
     """
-    connection = _Connection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
+    connection = ServerConnection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
     with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
         jobs = backend.list(status.upper() if status else None, model, most)
         if jobs:
@@ -121,7 +104,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show one job: its request, progress and failure."""
-    connection = _Connection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
+    connection = ServerConnection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
     with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
         fields = backend.show(_job_id(job))
         print_facts(spelled_out({name: value for name, value in fields.items() if value not in (None, "")}))
@@ -144,7 +127,7 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Cancel a job: immediately if queued, within seconds if running."""
-    connection = _Connection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
+    connection = ServerConnection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
     with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
         backend.cancel(_job_id(job))
         _show_state(backend, job, as_json=as_json)
@@ -159,7 +142,7 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Queue a failed job again; its inputs are kept for a day."""
-    with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), _Connection()) as backend:
+    with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), ServerConnection()) as backend:
         backend.retry(_job_id(job))
         _show_state(backend, job, as_json=as_json)
 
@@ -179,7 +162,7 @@ def delete(
     as_json: AsJson = False,
 ) -> None:
     """Delete a finished job and its attestation."""
-    connection = _Connection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
+    connection = ServerConnection(server, token_file, tls, tls_roots, tls_certificate, tls_key)
     with exit_on_error(as_json=as_json), _backend(_Folder(state, store, config), connection) as backend:
         backend.delete(_job_id(job))
         print_result(f"[green]✓[/] {plain(_job_id(job))} was deleted")
@@ -188,9 +171,9 @@ def delete(
 
 
 @contextmanager
-def _backend(folder: _Folder, connection: _Connection) -> Iterator[JobBackend]:
+def _backend(folder: _Folder, connection: ServerConnection) -> Iterator[JobBackend]:
     if connection.server is None:
-        _reject_connection_options(connection)
+        connection.refuse_unused()
         with require_extra("serve"):
             from zkinfer.service.queue_admin import opened_queue
         with opened_queue(*_location(folder)) as found:
@@ -200,7 +183,7 @@ def _backend(folder: _Folder, connection: _Connection) -> Iterator[JobBackend]:
         raise _unused_option("--config is only for a server on this machine.", "Omit --config or --server.")
     with require_extra("client"):
         from zkinfer.client import Client
-    with Client(connection.server, **_options(connection)) as client:
+    with Client(connection.server, **connection.options) as client:
         yield RemoteBackend(client)
 
 
@@ -215,36 +198,11 @@ def _location(folder: _Folder) -> tuple[Path, str | None]:
     return load_store_location({name: value for name, value in options.items() if value is not None}, folder.config)
 
 
-def _reject_connection_options(connection: _Connection) -> None:
-    if connection != _Connection():
-        raise _unused_option("Token and TLS options need a server.", "Name it with --server.")
-
-
 def _unused_option(cause: str, cure: str) -> InputError:
     """The error for an option that would have no effect."""
     from zkinfer.circuits.errors import InputError
 
     return InputError(cause, cure)
-
-
-def _options(connection: _Connection) -> Options:
-    token = connection.token_file
-    return {
-        "token": None if token is None else _read(token).decode("ascii", "replace").strip(),
-        "tls": connection.tls,
-        "root_certificates": None if connection.tls_roots is None else _read(connection.tls_roots),
-        "private_key": None if connection.tls_key is None else _read(connection.tls_key),
-        "certificate_chain": None if connection.tls_certificate is None else _read(connection.tls_certificate),
-    }
-
-
-def _read(path: Path) -> bytes:
-    from zkinfer.circuits.errors import InputError, why
-
-    try:
-        return path.read_bytes()
-    except OSError as err:
-        raise InputError(f"{path} cannot be read: {why(err)}.") from err
 
 
 def _job_id(text: str) -> str:

@@ -8,8 +8,10 @@ from zkinfer.cli.works import (
     certify,
     commit,
     dataset,
+    index,
     keys,
     labels,
+    lookup,
     market,
     prints,
     register,
@@ -30,6 +32,8 @@ app = typer.Typer(
 app.command("keys")(keys.keys_command)
 app.command("certify")(certify.certify_command)
 app.command("show")(show.show_command)
+app.command("lookup")(lookup.lookup_command)
+app.command("index")(index.index_command)
 app.command("deploy")(register.deploy_command)
 app.command("commit")(commit.commit_command)
 app.command("agree")(register.agree_command)

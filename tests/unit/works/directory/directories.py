@@ -8,7 +8,6 @@ from tests.unit.contracts.work_scene import WorkScene, image
 from tests.unit.works.files import NOW, credentials, key, picture
 
 from zkinfer.chain.blocks import Blocks
-from zkinfer.contracts.identifiers import ZERO_ADDRESS
 from zkinfer.works.certify import Facts, Mark, certify
 from zkinfer.works.directory.files import Folder
 from zkinfer.works.directory.follow import Follower, Sources
