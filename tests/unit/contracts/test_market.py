@@ -1,0 +1,29 @@
+import pytest
+
+from zkinfer.contracts.errors import SubjectError
+from zkinfer.contracts.identifiers import keccak256
+from zkinfer.contracts.market import domain_of, subject_of
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("acme.example", "acme.example"),
+        ("ACME.Example.", "acme.example"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("faß.example", "xn--fa-hia.example"),
+        ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+    ],
+)
+def test_domain_has_one_form_and_its_subject_is_the_hash_of_it(text, name):
+    assert domain_of(text) == name
+    assert subject_of(text) == "0x" + keccak256(f"dns:{name}".encode()).hex()
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "a..b", "-a.example", "a b.example", "https://acme.example", "a" * 64, "\ud800.example"]
+)
+def test_what_is_no_domain_is_refused(text):
+    with pytest.raises(SubjectError, match="is no domain"):
+        subject_of(text)
