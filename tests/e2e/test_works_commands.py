@@ -204,6 +204,24 @@ def test_recorded_answer_is_proven_beside_its_deployment_alone(works, proven):
     assert "nowhere.json cannot be read" in shown["unproven"]
 
 
+def label_in_directory(works, proven, *book):
+    """The label of a proven work in a directory that follows the chain now."""
+    works.done("index", "--db", "works.db", "--once", "--confirmations", "1", *book)
+    content = works.done("status", proven["work"])["content"]
+    found = works.done("lookup", content, "--index", "works.db")
+    assert found["certified"] is True
+    return found["label"]
+
+
+def test_directory_proves_an_answer_beside_its_deployment_alone(works, proven):
+    label = label_in_directory(works, proven, *proven["book"])
+    assert (label["ai_generated"], label["basis"], label["level"]) == ("yes", "record", "proven")
+    assert label["model_id"].startswith("0x")
+    label = label_in_directory(works, proven)
+    assert (label["basis"], label["level"]) == ("registration", "claimed")
+    assert "no address book" in label["text"]
+
+
 def test_answer_of_a_deprecated_model_stays_proven_and_of_a_revoked_one_does_not(works, proven):
     through_till = (proven["model"], "--listing", proven["listing"], *proven["book"])
     works.done("till", "deprecate", *through_till, pays=MODEL)
@@ -214,3 +232,6 @@ def test_answer_of_a_deprecated_model_stays_proven_and_of_a_revoked_one_does_not
     shown = works.done("status", proven["work"], *proven["book"])
     assert shown["origin"] == "generated, claimed"
     assert "revoked" in shown["unproven"]
+    label = label_in_directory(works, proven, *proven["book"])
+    assert (label["ai_generated"], label["level"]) == ("yes", "claimed")
+    assert "revoked" in label["text"]
