@@ -62,9 +62,11 @@ class LookupWorkRequest(_message.Message):
     content: _builtins.bytes
     """The file itself: a picture, decoded with limits and not kept."""
     distance: _builtins.int
-    """Most bits in which fingerprints may differ; the server's default for the length if absent."""
+    """Most bits in which fingerprints may differ, at most the limit of the length: 6 of 64, or 24 of 256. The limit if
+    absent.
+    """
     max_results: _builtins.int
-    """Most matches; 0 for the server's default."""
+    """Most matches, up to 100; 0 for 10."""
     subject: _builtins.str
     """With a subject or a holder, and uses: whether the first match may be used, see CheckAuthorisationRequest."""
     @_builtins.property
@@ -322,11 +324,11 @@ class Work(_message.Message):
     def parents(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkParent]: ...
     @_builtins.property
     def children(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Works that were derived from it, oldest first."""
+        """Works that were derived from it, oldest first; at most 1,000."""
 
     @_builtins.property
     def offers(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkOffer]:
-        """That are open now."""
+        """That are open now, newest first; at most 100, and none if the work is upheld to be a copy."""
 
     @_builtins.property
     def income(self) -> Global___WorkIncome: ...

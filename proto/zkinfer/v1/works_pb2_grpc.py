@@ -63,6 +63,8 @@ class WorksServicer:
 
     def LookupWork(self, request, context):
         """The works that a digest, a fingerprint or a file finds, best first, and what a platform has to know of the first.
+        First come works of the file itself, then those of the same picture by 256 bits of its fingerprint, each the oldest
+        first, since anybody can register a nearer copy; then candidates by 64 bits, the nearest first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

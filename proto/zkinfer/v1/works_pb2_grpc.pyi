@@ -39,7 +39,10 @@ class WorksStub:
     GetWork: _grpc.UnaryUnaryMultiCallable[_works_pb2.GetWorkRequest, _works_pb2.Work]
     """One registered work. Fails with NOT_FOUND if the index has none of this id."""
     LookupWork: _grpc.UnaryUnaryMultiCallable[_works_pb2.LookupWorkRequest, _works_pb2.LookupWorkResponse]
-    """The works that a digest, a fingerprint or a file finds, best first, and what a platform has to know of the first."""
+    """The works that a digest, a fingerprint or a file finds, best first, and what a platform has to know of the first.
+    First come works of the file itself, then those of the same picture by 256 bits of its fingerprint, each the oldest
+    first, since anybody can register a nearer copy; then candidates by 64 bits, the nearest first.
+    """
     CheckAuthorisation: _grpc.UnaryUnaryMultiCallable[_works_pb2.CheckAuthorisationRequest, _works_pb2.Authorisation]
     """Whether somebody may use a work now, and under which licence."""
 
@@ -49,7 +52,10 @@ class WorksAsyncStub(WorksStub):
     GetWork: _aio.UnaryUnaryMultiCallable[_works_pb2.GetWorkRequest, _works_pb2.Work]  # type: ignore[assignment]
     """One registered work. Fails with NOT_FOUND if the index has none of this id."""
     LookupWork: _aio.UnaryUnaryMultiCallable[_works_pb2.LookupWorkRequest, _works_pb2.LookupWorkResponse]  # type: ignore[assignment]
-    """The works that a digest, a fingerprint or a file finds, best first, and what a platform has to know of the first."""
+    """The works that a digest, a fingerprint or a file finds, best first, and what a platform has to know of the first.
+    First come works of the file itself, then those of the same picture by 256 bits of its fingerprint, each the oldest
+    first, since anybody can register a nearer copy; then candidates by 64 bits, the nearest first.
+    """
     CheckAuthorisation: _aio.UnaryUnaryMultiCallable[_works_pb2.CheckAuthorisationRequest, _works_pb2.Authorisation]  # type: ignore[assignment]
     """Whether somebody may use a work now, and under which licence."""
 
@@ -68,7 +74,10 @@ class WorksServicer(metaclass=_abc_1.ABCMeta):
         request: _works_pb2.LookupWorkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_works_pb2.LookupWorkResponse, _abc.Awaitable[_works_pb2.LookupWorkResponse]]:
-        """The works that a digest, a fingerprint or a file finds, best first, and what a platform has to know of the first."""
+        """The works that a digest, a fingerprint or a file finds, best first, and what a platform has to know of the first.
+        First come works of the file itself, then those of the same picture by 256 bits of its fingerprint, each the oldest
+        first, since anybody can register a nearer copy; then candidates by 64 bits, the nearest first.
+        """
 
     @_abc_1.abstractmethod
     def CheckAuthorisation(

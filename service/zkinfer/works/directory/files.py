@@ -109,8 +109,9 @@ class Folder:
             return False
         certificate = Certificate.from_bytes(data)
         certificate.verified()
-        bits64, bits256 = _codes(certificate)
-        self._store.put(StoredCertificate(digest, f"0x{certificate.sha256}", bits64, bits256, data))
+        chain = certificate.predicate.chain
+        work = None if chain is None else chain.work
+        self._store.put(StoredCertificate(digest, f"0x{certificate.sha256}", work, *_codes(certificate), data))
         return True
 
     def _take_store(self, path: Path, digest: str) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import or_, select
 
 from zkinfer.v1 import works_pb2
 from zkinfer.works.directory.search import Entry, whole
-from zkinfer.works.directory.tables import certificates, manifests, prints, works
+from zkinfer.works.directory.tables import CERTIFIED, certificates, manifests, prints, works
 from zkinfer.works.directory.views import work_of
 from zkinfer.works.errors import NotIndexedError
 from zkinfer.works.prints import Print
@@ -57,7 +57,7 @@ def works_of_file(connection: Connection, sha256: str) -> list[str]:
         return []
     query = (
         select(works.c.work)
-        .outerjoin(certificates, certificates.c.digest == works.c.attestation)
+        .outerjoin(certificates, CERTIFIED)
         .where(or_(works.c.content == sha256, certificates.c.sha256 == sha256))
         .order_by(*_AGE)
         .limit(MAX_HITS)
@@ -91,9 +91,7 @@ def answered(connection: Connection, state: State, found: Iterable[Match]) -> li
 
 def codes_in(connection: Connection, state: State) -> Iterator[Entry]:
     """The fingerprints of all works: those in certificates, and proven prints while they may be relied on."""
-    query = select(works.c.work, certificates.c.bits64, certificates.c.bits256).join(
-        certificates, certificates.c.digest == works.c.attestation
-    )
+    query = select(works.c.work, certificates.c.bits64, certificates.c.bits256).join(certificates, CERTIFIED)
     for row in connection.execute(query):
         if row.bits256 is not None:
             yield Entry(row.work, whole(int(row.bits256, 16), 256), proven=False)

@@ -12,6 +12,7 @@ from zkinfer.contracts.works import ZERO_WORD
 from zkinfer.prover.jobs.database import open_database
 from zkinfer.works.directory.tables import (
     BY_BLOCK,
+    CERTIFIED,
     FACTS,
     certificates,
     checkpoints,
@@ -67,10 +68,11 @@ class ModelState:
 
 @dataclass(frozen=True, slots=True)
 class StoredCertificate:
-    """A verified certificate: words as 0x and hex, the bits of its Image-Codes as hex; None for what it lacks."""
+    """A verified certificate: words as 0x and hex, the work that it names, the bits of its codes as hex, or None."""
 
     digest: str
     sha256: str
+    work: str | None
     bits64: str | None
     bits256: str | None
     document: bytes
@@ -212,7 +214,7 @@ class Store:
         """
         query = (
             select(certificates.c.sha256, works.c.manifest)
-            .join(works, works.c.attestation == certificates.c.digest)
+            .join(works, CERTIFIED)
             .outerjoin(manifests, manifests.c.digest == works.c.manifest)
             .where(works.c.manifest != ZERO_WORD, manifests.c.digest.is_(None))
         )

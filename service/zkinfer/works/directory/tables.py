@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table, Text, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    and_,
+    insert,
+    or_,
+    select,
+)
 
 from zkinfer.contracts import work_facts as facts
 from zkinfer.prover.errors import StoreError
@@ -153,12 +167,14 @@ models = Table(
     Column("reason", Text, nullable=False),
 )
 
-# Verified certificates, by their SHA-256; a work names one by its `attestation`. Codes are bits as hex, or absent.
+# Verified certificates, by their SHA-256; a work names one by its `attestation`. `work` is the one that the certificate
+# names, if it does: then it counts for no other. Codes are bits as hex, or absent.
 certificates = Table(
     "zkinfer_works_certificates",
     metadata,
     Column("digest", _WORD, primary_key=True),
     Column("sha256", _WORD, nullable=False, index=True),
+    Column("work", _WORD),
     Column("bits64", String(18)),
     Column("bits256", _WORD),
     Column("document", LargeBinary, nullable=False),
@@ -172,6 +188,12 @@ manifests = Table(
     Column("manifest_id", String(200), nullable=False, index=True),
     Column("store", LargeBinary, nullable=False),
 )
+
+CERTIFIED: Final = and_(
+    certificates.c.digest == works.c.attestation,
+    or_(certificates.c.work.is_(None), certificates.c.work == works.c.work),
+)
+"""Whether a certificate counts for a work; see `certificates`."""
 
 FACTS: Final[dict[type[facts.Fact], Table]] = {
     facts.Registered: works,

@@ -52,7 +52,7 @@ def work_of(connection: Connection, state: State, work: str) -> works_pb2.Work:
         raise NotIndexedError(
             f"There is no work {work} up to block {state.block.block}.", "Has it been registered, and is it settled?"
         )
-    certificate = _certificate_of(connection, row.attestation)
+    certificate = _certificate_of(connection, work)
     generation = _generation_of(connection, work)
     origin = Origin.GENERATED if generation else Origin(row.origin)
     prints = _last(connection, tables.prints, tables.prints.c.work == work) if state.prints_sound else None
@@ -132,10 +132,11 @@ def _generation_of(connection: Connection, work: str) -> Generation | None:
     return Generation(row.record, row.model_id, row.sound, row.reason)
 
 
-def _certificate_of(connection: Connection, attestation: str) -> Certificate | None:
+def _certificate_of(connection: Connection, work: str) -> Certificate | None:
     """The certificate that a work names; it was verified before it was kept."""
-    kept = tables.certificates
-    document = connection.scalar(select(kept.c.document).where(kept.c.digest == attestation))
+    works, kept = tables.works, tables.certificates
+    query = select(kept.c.document).join(works, tables.CERTIFIED).where(works.c.work == work)
+    document = connection.scalar(query)
     return None if document is None else Certificate.from_bytes(document)
 
 

@@ -9,6 +9,7 @@ from tests.unit.works.directory.directories import signed_work
 from tests.unit.works.files import NOW
 
 from zkinfer.circuits.errors import InputError
+from zkinfer.v1.works_pb2 import LookupWorkRequest
 from zkinfer.verifier import SigningKey
 from zkinfer.works.certificate import Certificate, sign_certificate
 from zkinfer.works.directory.files import Folder
@@ -16,6 +17,7 @@ from zkinfer.works.directory.tables import certificates
 from zkinfer.works.errors import NotIndexedError
 from zkinfer.works.iscc import encode
 from zkinfer.works.kinds import Kind, Origin
+from zkinfer.works.statement import ChainClaim
 
 
 @pytest.mark.parametrize("name", ["cat.jpg", "cat.png", "cat.webp"])
@@ -106,6 +108,27 @@ def test_code_of_a_flat_picture_is_kept_out_of_look_ups(found):
     with found.store.database.reading() as connection:
         kept = connection.execute(select(certificates.c.bits64, certificates.c.bits256)).one()
     assert tuple(kept) == (None, None)
+
+
+def test_certificate_that_names_a_work_counts_for_no_other(found):
+    _, certificate, what = signed_work(found)
+    scene = found.scene
+    own = f"0x{scene.works.id_of(scene.address(1), what.content):064x}"
+    chain = ChainClaim(chain_id=scene.chain.id, works=scene.works.address, work=own)
+    kept = ("content", "kind", "origin", "evidence")
+    facts = {name: getattr(certificate.predicate, name) for name in kept} | {"chain": chain}
+    named = sign_certificate(facts, name="cat", file=certificate.sha256, key=SigningKey.generate(), created_at=NOW)
+    named.write(found.folder / "cat.jpg.json")
+    changed = replace(what, attestation="0x" + named.digest.value.hex())
+    copy = found.register(account=3, what=replace(changed, content="0x" + "ee" * 32))
+    assert found.register(what=changed) == own
+    found.follow()
+    assert found.read_files().taken == ["cat.jpg.json"]
+    with found.directory() as directory:
+        assert [directory.work(work).HasField("certificate") for work in (own, copy)] == [True, False]
+        answer = directory.lookup(LookupWorkRequest(iscc=certificate.predicate.content.iscc256))
+        assert [one.work.work for one in answer.matches] == [own]
+        assert len(directory.lookup(LookupWorkRequest(sha256=certificate.sha256)).matches) == 1
 
 
 def test_links_are_not_followed_and_large_files_not_read(found, tmp_path):
