@@ -14,6 +14,7 @@ from zkinfer.works.certificate import sign_certificate, stated_by
 from zkinfer.works.content import open_content
 from zkinfer.works.credentials import mark
 from zkinfer.works.evidence import Level
+from zkinfer.works.ingredients import ingredients_of
 from zkinfer.works.iscc import fingerprint
 from zkinfer.works.prints import pixels_commitment
 from zkinfer.works.statement import ChainClaim, ContentClaim, EvidenceClaim, Parent, PromptClaim
@@ -41,6 +42,7 @@ class Facts:
         attestation: file of the proven inference that made it.
         record: id of the ledger's record of that inference, which makes the evidence `proven`.
         parents: what it was made from.
+        parent_files: the files of parents that are named by digest; they become ingredients of C2PA credentials.
         prompt: only a commitment to it is written, unless `show_prompt`.
         show_prompt: write the prompt and the salt, too.
         chain: where it is, or will be, registered.
@@ -53,6 +55,7 @@ class Facts:
     attestation: Path | None = None
     record: str | None = None
     parents: tuple[Parent, ...] = ()
+    parent_files: tuple[Content, ...] = ()
     prompt: str | None = None
     show_prompt: bool = False
     chain: ChainClaim | None = None
@@ -93,7 +96,8 @@ def certify(
     if marked is not None:
         refuse_existing(marked.out)
         said = stated_by(stated, key.public, created_at)
-        manifest = mark(original, marked.out, said, marked.credentials, sidecar=marked.sidecar)
+        credit = ingredients_of(facts.parents, facts.parent_files)
+        manifest = mark(original, marked.out, said, marked.credentials, sidecar=marked.sidecar, ingredients=credit)
         subject = original if marked.sidecar else open_content(marked.out)
         stated["content"] = stated["content"].model_copy(update={"size": subject.size})
     return sign_certificate(

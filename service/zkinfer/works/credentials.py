@@ -19,13 +19,17 @@ import c2pa
 from zkinfer.circuits.errors import EngineError, InputError, why
 from zkinfer.circuits.sandbox.child import Limits, run
 from zkinfer.works.errors import CredentialsError
+from zkinfer.works.ingredients import edited, to_c2pa
 from zkinfer.works.iscc import ALGORITHM
-from zkinfer.works.kinds import Origin
+from zkinfer.works.kinds import SOURCE_TYPES, Origin
 from zkinfer.works.vocabularies import to_cawg
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from zkinfer.verifier.signing import Signer
     from zkinfer.works.content import Content
+    from zkinfer.works.ingredients import Ingredient
     from zkinfer.works.statement import WorkPredicate
 
 LABEL: Final = "org.zkinfer.inference"
@@ -68,7 +72,13 @@ class Marks:
 
 
 def mark(
-    content: Content, out: Path, predicate: WorkPredicate, credentials: Credentials, *, sidecar: bool = False
+    content: Content,
+    out: Path,
+    predicate: WorkPredicate,
+    credentials: Credentials,
+    *,
+    sidecar: bool = False,
+    ingredients: Sequence[Ingredient] = (),
 ) -> str:
     """Sign a file's credentials, embedded in a copy of it or in a sidecar.
 
@@ -78,6 +88,7 @@ def mark(
         predicate: what is said.
         credentials: sign.
         sidecar: write the manifest store alone.
+        ingredients: what it was made from.
 
     Returns:
         SHA-256 of the manifest store, as hex.
@@ -89,8 +100,9 @@ def mark(
     context = c2pa.Context.from_dict(_SETTINGS)
     target = out.with_name(out.name + ".unembedded") if sidecar else out
     try:
-        with c2pa.Builder(_manifest(content, predicate), context) as builder:
-            builder.set_intent(c2pa.C2paBuilderIntent.CREATE, _source_type(predicate.origin))
+        with c2pa.Builder(_manifest(content, predicate, ingredients), context) as builder:
+            intent = c2pa.C2paBuilderIntent.EDIT if edited(ingredients) else c2pa.C2paBuilderIntent.CREATE
+            builder.set_intent(intent, _source_type(predicate.origin))
             if sidecar:
                 builder.set_no_embed()
             chain = credentials.chain.decode("ascii")
@@ -228,8 +240,12 @@ def _source_type(origin: Origin) -> c2pa.C2paDigitalSourceType:
     }.get(origin, c2pa.C2paDigitalSourceType.EMPTY)
 
 
-def _manifest(content: Content, predicate: WorkPredicate) -> dict[str, Any]:
+def _manifest(content: Content, predicate: WorkPredicate, ingredients: Sequence[Ingredient]) -> dict[str, Any]:
     assertions: list[dict[str, Any]] = []
+    if edited(ingredients) and predicate.origin in SOURCE_TYPES:
+        source = _NEWSCODES + SOURCE_TYPES[predicate.origin]
+        actions = [{"action": "c2pa.edited", "digitalSourceType": source}]
+        assertions.append({"label": "c2pa.actions.v2", "data": {"actions": actions}})
     if predicate.rights is not None:
         assertions.append({"label": "cawg.training-mining", "data": to_cawg(predicate.rights)})
     if predicate.content.iscc256 is not None:
@@ -249,4 +265,5 @@ def _manifest(content: Content, predicate: WorkPredicate) -> dict[str, Any]:
         "title": content.path.name,
         "format": content.media_type,
         "assertions": assertions,
+        "ingredients": to_c2pa(ingredients),
     }

@@ -17,6 +17,7 @@ from zkinfer.works.kinds import Kind, Origin
 
 if TYPE_CHECKING:
     from zkinfer.works.certify import Facts, Mark
+    from zkinfer.works.content import Content
     from zkinfer.works.statement import ChainClaim, Parent
     from zkinfer.works.terms import Terms
 
@@ -47,7 +48,10 @@ class Stated:
     ] = None
     parent: Annotated[
         list[str] | None,
-        typer.Option(metavar="ROLE=WORK|FILE", help="What it was made from, by work id or file. Repeatable."),
+        typer.Option(
+            metavar="ROLE=WORK|FILE",
+            help="What it was made from, by work id or file; files are named in C2PA credentials, too. Repeatable.",
+        ),
     ] = None
     prompt_file: Annotated[Path | None, typer.Option(help="The prompt; only a salted commitment is written.")] = None
     show_prompt: Annotated[bool, typer.Option("--show-prompt", help="Write the prompt itself, for everybody.")] = False
@@ -98,13 +102,15 @@ def _facts(file: Path, origin: Origin, stated: Stated) -> Facts:
     from zkinfer.works.certify import Facts
     from zkinfer.works.content import open_content
 
+    parents = [_parent(one) for one in stated.parent or ()]
     return Facts(
         kind=stated.kind or _KINDS.get(open_content(file).media_type.partition("/")[0], Kind.OTHER),
         origin=origin,
         terms=None if stated.terms is None else _terms(stated.terms),
         attestation=stated.attestation,
         record=stated.record,
-        parents=tuple(_parent(one) for one in stated.parent or ()),
+        parents=tuple(parent for parent, _ in parents),
+        parent_files=tuple(file for _, file in parents if file is not None),
         prompt=None if stated.prompt_file is None else _prompt(stated.prompt_file),
         show_prompt=stated.show_prompt,
         chain=_chain(stated.works, stated.chain_id),
@@ -129,7 +135,8 @@ def _terms(text: str) -> Terms:
     return Terms.preset(text) if text in PRESETS else Terms.load(Path(text))
 
 
-def _parent(text: str) -> Parent:
+def _parent(text: str) -> tuple[Parent, Content | None]:
+    """A parent, and its file if that is how it is named."""
     from zkinfer.circuits.errors import InputError
     from zkinfer.works.content import open_content
     from zkinfer.works.statement import Parent
@@ -138,8 +145,9 @@ def _parent(text: str) -> Parent:
     if not role or not named:
         raise InputError(f"The parent {text[:80]!r} has no role.", "Write --parent model=0x... or original=cat.png.")
     if named.startswith("0x"):
-        return Parent(role=role, work=work_id(parse_work(named)))
-    return Parent(role=role, sha256=open_content(Path(named)).sha256)
+        return Parent(role=role, work=work_id(parse_work(named))), None
+    content = open_content(Path(named))
+    return Parent(role=role, sha256=content.sha256), content
 
 
 def _chain(works: str | None, chain_id: int | None) -> ChainClaim | None:
