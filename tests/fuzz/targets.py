@@ -36,7 +36,6 @@ from zkinfer.verifier.ashlar.verify import read_key
 from zkinfer.verifier.policy_file import load_policy
 from zkinfer.verifier.signing import PublicKey
 from zkinfer.works.dataset import Dataset
-from zkinfer.works.terms import Terms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -268,7 +267,7 @@ TARGETS = {
     "ashlar_key": Target(_read_ashlar_key, _keys),
     "ashlar_proof": Target(_read_ashlar_proof, lambda: [_PROVEN.proof]),
     "certificate": Target(works.read_certificate, works.certificates),
-    "terms": Target(Terms.from_bytes, works.terms),
+    "terms": Target(works.read_terms, works.terms),
     "dataset": Target(Dataset.from_bytes, works.datasets),
     "agreement": Target(works.read_agreement, works.agreements),
     "commitment": Target(works.read_commitment, works.commitments),

@@ -27,7 +27,9 @@ from zkinfer.works.certify import Facts, certify
 from zkinfer.works.commitment import Commitment
 from zkinfer.works.dataset import Asset, Dataset
 from zkinfer.works.kinds import Kind, Origin
+from zkinfer.works.statement import Rights
 from zkinfer.works.terms import PRESETS, Terms
+from zkinfer.works.vocabularies import to_cawg, to_content_usage, to_erc7517, to_pil, to_plus, to_tdmrep
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +71,14 @@ def certificates() -> list[bytes]:
         path = picture(Path(folder))
         facts = [Facts(Kind.IMAGE, Origin.HUMAN, Terms.preset("stock")), Facts(Kind.OTHER, Origin.UNSTATED)]
         return [certify(path, one, key=key(), created_at=NOW).to_bytes() for one in facts]
+
+
+def read_terms(data: bytes) -> object:
+    """The terms, and what certificates and other vocabularies say of them."""
+    found = Terms.from_bytes(data)
+    rights = Rights.model_validate_json(found.rights.model_dump_json())
+    others = to_cawg(rights), to_content_usage(rights), to_erc7517(rights), to_plus(rights), to_tdmrep(rights)
+    return others, [(one.claim, to_pil(one)) for one in found.offers]
 
 
 def terms() -> list[bytes]:

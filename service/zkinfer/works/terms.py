@@ -18,7 +18,7 @@ from zkinfer.circuits.storage import read_file
 from zkinfer.verifier.statement import first_problem
 from zkinfer.works.errors import TermsError
 from zkinfer.works.kinds import Permission, strictest_of
-from zkinfer.works.statement import OfferClaim, Rights
+from zkinfer.works.statement import OfferClaim, Rights, Uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -135,7 +135,7 @@ class _OfferDocument(BaseModel):
 
     uses: list[str]
     text: str = Field(min_length=1, max_length=32768)
-    uri: str = Field(default="", max_length=2048)
+    uri: Uri = ""
     price: str = "0wei"
     share: float = Field(default=0, ge=0, le=50)
     days: int = Field(default=0, ge=0, le=36500)
@@ -148,7 +148,7 @@ class _Document(BaseModel):
     training: str | None = None
     mining: str | None = None
     inference: str | None = None
-    policy: str | None = None
+    policy: Uri | None = None
     offer: list[_OfferDocument] = Field(default_factory=list, max_length=16)
 
     @property

@@ -5,6 +5,7 @@ Where a vocabulary has fewer words, the most restrictive one is used: `constrain
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from zkinfer.works.kinds import Permission, strictest_of
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from zkinfer.works.terms import Offer
 
 _PLUS: Final = "http://ns.useplus.org/ldf/vocab/DMI-"
+_ADDRESS: Final = re.compile(r"[\x21-\x7e]{1,2048}")
 _CAWG: Final = {
     "ai_generative_training": "training",
     "ai_training": "training",
@@ -41,8 +43,8 @@ def from_cawg(data: dict[str, Any]) -> Rights:
 
     What it does not name, or names in unknown words, is not allowed.
     """
-    given = data.get("entries")
-    entries: dict[str, Any] = given if isinstance(given, dict) else {}
+    entries: Any = data.get("entries")
+    entries = entries if isinstance(entries, dict) else {}
     found = {"training": Permission.NOT_ALLOWED, "mining": Permission.NOT_ALLOWED, "inference": Permission.NOT_ALLOWED}
     policy = ""
     for field in found:
@@ -50,9 +52,9 @@ def from_cawg(data: dict[str, Any]) -> Rights:
         if answers:
             found[field] = strictest_of(answers)
     for entry in entries.values():
-        if isinstance(entry, dict) and not policy:
-            policy = str(entry.get("constraint_info", ""))[:2048]
-    return Rights(**found, policy=policy if policy.isascii() and " " not in policy else "")
+        given = entry.get("constraint_info") if isinstance(entry, dict) else None
+        policy = policy or (given if isinstance(given, str) and _ADDRESS.fullmatch(given) else "")
+    return Rights(**found, policy=policy)
 
 
 def to_erc7517(rights: Rights) -> dict[str, str]:
@@ -114,7 +116,7 @@ def _field_of(name: str) -> str | None:
 
 def _use_of(entry: object) -> Permission:
     use = entry.get("use") if isinstance(entry, dict) else None
-    return Permission(use) if use in {one.value for one in Permission} else Permission.NOT_ALLOWED
+    return Permission(use) if isinstance(use, str) and use in set(Permission) else Permission.NOT_ALLOWED
 
 
 def _yes_or_no(answer: Permission) -> str:

@@ -1,6 +1,8 @@
 """Terms: presets, files, and six vocabularies."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from zkinfer.works.errors import TermsError
 from zkinfer.works.kinds import Permission
@@ -82,6 +84,33 @@ def test_unknown_words_of_consent_mean_no(data):
     assert {rights.training, rights.mining, rights.inference} == {NO}
 
 
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text() | st.sampled_from(["allowed", "cawg.ai_training"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+)
+
+
+@given(JSON, JSON)
+def test_any_json_in_an_assertion_is_read(use, info):
+    entry = {"use": use, "constraint_info": info}
+    rights = from_cawg({"entries": {"c2pa.ai_training": entry, "cawg.ai_generative_training": entry, "x": info}})
+    assert rights == Rights.model_validate_json(rights.model_dump_json())
+    assert rights.training == (use if use == YES else NO)
+    assert from_cawg({"entries": info}).training == NO
+
+
+@pytest.mark.parametrize("info", ["https://example.org/a b", "a\nb", "\u00e4", "x" * 2049, ""])
+def test_place_of_constraints_that_is_no_address_is_left_out(info):
+    rights = from_cawg({"entries": {"cawg.ai_training": {"use": "constrained", "constraint_info": info}}})
+    assert (rights.training, rights.policy) == (Permission.CONSTRAINED, "")
+
+
+def test_older_and_newer_words_are_one_question():
+    entries = {"c2pa.ai_training": {"use": "notAllowed"}, "cawg.ai_training": {"use": "allowed"}}
+    assert from_cawg({"entries": entries}).training == NO
+    assert from_cawg({"entries": {"other.ai_training": {"use": "allowed"}}}).training == NO
+
+
 def test_strictest_answer_wins():
     found = strictest(Terms.preset(name).rights for name in ("cc-by", "stock"))
     assert (found.training, found.mining, found.inference) == (NO, NO, YES)
@@ -116,6 +145,8 @@ def test_file_changes_a_preset_and_adds_offers():
         ('[[offer]]\nuses = []\ntext = ""', "malformed"),
         ('[[offer]]\nuses = []\ntext = "x"\nshare = 51', "malformed"),
         ('[[offer]]\nuses = []\ntext = "x"\nprice = "1"', "no amount"),
+        ('policy = "a b"', "malformed"),
+        ('[[offer]]\nuses = []\ntext = "x"\nuri = "a b"', "malformed"),
         ("\xff", "malformed|not TOML"),
     ],
 )
