@@ -1,15 +1,14 @@
 """The page about three operators, as written: only the ports are others, since those may be taken."""
 
-import os
 import re
 import shutil
 import signal
-import subprocess
 
 import pytest
+from tests.e2e.pages import DEFAULT_NODE, follow, lines_of
 from tests.e2e.shell import Shell
 from tests.e2e.test_chain import EMBEDDED, Chain
-from tests.paths import PROGRAM, ROOT
+from tests.paths import ROOT
 from tests.unit.oracle import volatility
 
 from zkinfer.contracts.devchain import free_port
@@ -18,11 +17,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.nightly]  # the page waits for round
 PAGE = (ROOT / "docs/guides/three-operators.md").read_text(encoding="utf-8")
 EXAMPLE = ROOT / "examples/three-operators"
 PORTS = ("8091", "8092", "8093", "8100")
-
-
-def lines_of(page):
-    blocks = re.findall(r"^```console\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    return "".join(blocks)
 
 
 def moved(text, places):
@@ -40,17 +34,12 @@ def done(run_folder, tmp_path_factory):
         shutil.copytree(example, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     shell = Shell(volatility.home_in(base).root, folder)
     chain = Chain(shell, *EMBEDDED)
-    places = {f":{port}": f":{free_port()}" for port in PORTS} | {"http://127.0.0.1:8545": chain.start["rpc"]}
+    places = {f":{port}": f":{free_port()}" for port in PORTS} | {DEFAULT_NODE: chain.start["rpc"]}
     for path in [folder / "source.toml", *folder.glob("op?/feeds.toml")]:
         path.write_text(moved(path.read_text(), places))
     script = moved(lines_of(PAGE), places).replace("http.server 8100", f"http.server {places[':8100'][1:]}")
-    path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**shell.environment, "PATH": path, "ZKINFER_RPC_URL": chain.start["rpc"]}
-    command = ["bash", "-c", f"trap 'kill $(jobs -p) 2>&- || true' EXIT\nset -e\n{script}"]
     try:
-        yield subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=500
-        )
+        yield follow(shell, script, chain.start["rpc"], timeout=500)
     finally:
         chain.end(signal.SIGTERM)
 

@@ -1,17 +1,15 @@
 """The pages start/creator.md and start/commission.md, as written, each on a chain of its own."""
 
-import os
 import re
 import shutil
 import signal
-import subprocess
 
 import pytest
+from tests.e2e.pages import follow, lines_of
 from tests.e2e.shell import Shell
 from tests.e2e.test_chain import EMBEDDED, Chain
-from tests.e2e.test_three_operators import lines_of
 from tests.marketplace import sell
-from tests.paths import PROGRAM, ROOT
+from tests.paths import ROOT
 
 from zkinfer.contracts.chain import Chain as Node
 from zkinfer.contracts.rpc import connect
@@ -30,7 +28,7 @@ class Walk:
     def __init__(self, folder):
         for file in (ROOT / "examples/studio").glob("paint*"):
             shutil.copy(file, folder)
-        self._folder, self._shell = folder, Shell(folder / "home", folder)
+        self._shell = Shell(folder / "home", folder)
         self.chain = Chain(self._shell, *EMBEDDED)
 
     def run(self, *words):
@@ -39,12 +37,7 @@ class Walk:
         return self._shell("works", *words, "--json", timeout=300, **rpc)
 
     def __call__(self, lines):
-        path, rpc = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}", self.chain.start["rpc"]
-        environment = {**self._shell.environment, "PATH": path, "ZKINFER_RPC_URL": rpc}
-        command = ["bash", "-c", f"set -e -o pipefail\n{lines.replace('http://127.0.0.1:8545', rpc)}"]
-        return subprocess.run(
-            command, cwd=self._folder, env=environment, capture_output=True, text=True, check=False, timeout=600
-        )
+        return follow(self._shell, lines, self.chain.start["rpc"], timeout=600)
 
 
 @pytest.fixture(scope="module")
