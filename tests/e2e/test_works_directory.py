@@ -2,23 +2,29 @@
 
 import io
 import json
-import os
 import re
 import shutil
 import signal
-import subprocess
 
 import numpy as np
 import pytest
 from PIL import Image
+from tests.e2e.pages import follow, lines_of
 from tests.e2e.shell import Shell
 from tests.e2e.test_chain import EMBEDDED, Chain
-from tests.e2e.test_three_operators import lines_of
-from tests.paths import PROGRAM, ROOT
+from tests.e2e.test_serve import served
+from tests.paths import ROOT
+
+from zkinfer.works.credentials import read_marks
 
 pytestmark = pytest.mark.slow
 CREATOR = (ROOT / "docs/start/creator.md").read_text(encoding="utf-8")
-GUIDE = (ROOT / "docs/guides/works.md").read_text(encoding="utf-8")
+GUIDE = (ROOT / "docs/guides/lookup.md").read_text(encoding="utf-8")
+
+
+def section(title):
+    """The part of the guide below a heading."""
+    return GUIDE.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
 class Place:
@@ -47,12 +53,9 @@ def place(home, tmp_path_factory):
     shutil.copy(ROOT / "examples/studio/painted.png", folder)
     shell = Shell(folder / "home", folder)
     chain = Chain(shell, *EMBEDDED)
-    path = f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {**shell.environment, "PATH": path, "ZKINFER_RPC_URL": chain.start["rpc"]}
-    script = f"set -e -o pipefail\n{lines_of(CREATOR)}\necho WORK=$WORK ZKINFER_WORKS=$ZKINFER_WORKS\n{lines_of(GUIDE)}"
-    said = subprocess.run(
-        ["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=400
-    )
+    names = "echo WORK=$WORK ZKINFER_WORKS=$ZKINFER_WORKS"
+    lines = f"{lines_of(CREATOR)}\n{names}\n{lines_of(GUIDE.partition('## The directory')[0])}"
+    said = follow(shell, lines, chain.start["rpc"], timeout=400)
     try:
         assert said.returncode == 0, said.stderr
         yield Place(shell, chain, said)
@@ -167,3 +170,28 @@ def test_follower_notes_new_works_and_ends_cleanly(place):
     assert begun.endswith(" works\n")
     assert "the same command goes on there" in said
     assert place.index("followed.db")["works"] == place.index()["works"]
+
+
+def test_server_finds_the_stripped_picture_and_gives_its_credentials_back(place):
+    part = section("Serve look-ups")
+    assert "zkinfer serve --repository models --works works.db --rest 127.0.0.1:8000" in part
+    models = place.path("models")
+    models.mkdir(exist_ok=True)
+    with served(place.shell, models, "--works", str(place.path("works.db")), "--rest", "127.0.0.1:0") as report:
+        lines = lines_of(part).replace("127.0.0.1:8000", report["rest"])
+        done = follow(place.shell, lines, place.chain.start["rpc"], timeout=120)
+        by_client = place("lookup", "found.jpg", "--server", report["address"])
+    assert done.returncode == 0, done.stderr
+    found = json.loads(place.path("found.json").read_bytes())
+    assert (found["certified"], found["authorised"], found["matches"][0]["by"]) == (False, "yes", "certificate")
+    assert '"authorised":"yes"' in done.stdout
+    assert by_client.document["matches"][0]["work"]["work"] == place.work
+    checked = read_marks(place.path("ann.png"), "image/png", sidecar=place.path("found.c2pa"))
+    assert (checked.state, checked.problems) == ("Valid", ())
+
+
+def test_server_does_not_start_without_its_directory(place):
+    place.path("models").mkdir(exist_ok=True)
+    started = place.shell("serve", "--repository", "models", "--works", "missing.db", "--json")
+    assert (started.status, started.document["error"]["type"]) == (1, "InputError")
+    assert "zkinfer works index" in started.document["error"]["cure"]

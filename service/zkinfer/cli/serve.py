@@ -44,14 +44,13 @@ def serve_command(
     tokens: Annotated[
         Path | None, typer.Option(help="Token file. Default: the one in the state folder, if it exists.")
     ] = None,
+    works: Annotated[str | None, typer.Option(metavar="DB", help="Answer about works: see `works index`.")] = None,
     rest: Annotated[str | None, typer.Option(metavar="ADDR", help="Serve HTTP too, here. Default: gRPC only.")] = None,
     metrics: Annotated[str | None, typer.Option(metavar="ADDR", help="Serve Prometheus metrics here.")] = None,
     reflection: Annotated[
         bool | None, typer.Option("--reflection/--no-reflection", help="Enable gRPC server reflection.")
     ] = None,
-    log_format: Annotated[
-        str | None, typer.Option(help="json or text. Default: text on a terminal, else json.")
-    ] = None,
+    log_format: Annotated[str | None, typer.Option(help="json or text. Default: text on terminals, else json.")] = None,
     insecure_no_tls: Annotated[
         bool | None, typer.Option("--insecure-no-tls", help="Accept connections from other machines without TLS.")
     ] = None,
@@ -73,6 +72,7 @@ def serve_command(
         "repository": repository,
         "listen": listen,
         "state": state,
+        "works": works,
         "tokens": tokens,
         "metrics": metrics,
         "reflection": reflection,

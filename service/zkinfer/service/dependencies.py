@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from zkinfer.service.identity import Identity
     from zkinfer.service.settings import Proving, Settings
     from zkinfer.service.submission import Mode
+    from zkinfer.works.directory.lookup import Directory
 
 
 _PROOF_MEMORY_SHARE = 0.8  # of the free memory at startup; the rest is for inference
@@ -121,6 +122,7 @@ class Dependencies:
     verifications: VerificationService
     estimator: CostEstimator
     metrics: Metrics
+    works: Directory | None = None
 
     def proof_mode(self, model: ModelVersion) -> Mode:
         """The proof mode of a model's calls that name none: as set, else `sync` if a proof is predicted to be short.
@@ -140,6 +142,16 @@ def trust_root_of(settings: Settings, home: Home) -> ServerTrustRoot | None:
     root = ServerTrustRoot(settings.trust.root, settings.trust.fingerprint, Pins(home.trust))
     root.read()
     return root
+
+
+def _directory(place: SecretStr) -> Directory:
+    """The directory of works; raises SettingsError, InputError or StoreError if it cannot be opened."""
+    try:
+        from zkinfer.works.directory.lookup import Directory  # noqa: PLC0415 - an extra
+        from zkinfer.works.directory.store import database_url  # noqa: PLC0415
+    except ModuleNotFoundError as err:
+        raise SettingsError("works needs packages that are not installed.", "pip install 'zkinfer[works]'") from err
+    return Directory(database_url(place.get_secret_value(), exists=True))
 
 
 @contextmanager
@@ -192,6 +204,7 @@ def open_dependencies(
             verifications=verifications,
             estimator=CostEstimator(home),
             metrics=Metrics(store.counts, workers),
+            works=None if settings.works is None else stack.enter_context(_directory(settings.works)),
         )
 
 

@@ -21,6 +21,7 @@ from zkinfer.prover import errors as prover
 from zkinfer.service import errors as service
 from zkinfer.service.logs import error_fields, log
 from zkinfer.verifier.errors import EmptyPolicyError, KeyFileError, PolicyFileError, RefusedError, TrustRootError
+from zkinfer.works import errors as works
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -79,6 +80,11 @@ _RULES: dict[type[Exception], StatusRule] = {
     prover.ModelNotFoundError: StatusRule(code_pb2.NOT_FOUND),
     prover.ModelUnavailableError: StatusRule(code_pb2.UNAVAILABLE),
     prover.BusyError: StatusRule(code_pb2.RESOURCE_EXHAUSTED),
+    works.DirectoryError: StatusRule(
+        code_pb2.UNAVAILABLE, f"The server's directory of works cannot be used. {_SEE_LOG}.", retry_after=5.0
+    ),
+    works.NotIndexedError: StatusRule(code_pb2.NOT_FOUND),
+    works.CredentialsError: StatusRule(code_pb2.INVALID_ARGUMENT),
     KeyFileError: StatusRule(code_pb2.INTERNAL, f"The server failed. {_SEE_LOG}."),
     TrustRootError: StatusRule(
         code_pb2.UNAVAILABLE, f"The server cannot use its trust root. {_SEE_LOG}.", retry_after=5.0

@@ -44,6 +44,7 @@ from zkinfer.service.tracing import trace_calls
 from zkinfer.service.transport import enable_reflection, listen, make_server
 from zkinfer.v1.models_pb2_grpc import add_ModelsServicer_to_server
 from zkinfer.v1.proofs_pb2_grpc import add_ProofsServicer_to_server
+from zkinfer.v1.works_pb2_grpc import add_WorksServicer_to_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from zkinfer.service.settings import Settings
 
 OPERATIONS, PROOFS, MODELS = "google.longrunning.Operations", "zkinfer.v1.Proofs", "zkinfer.v1.Models"
+WORKS = "zkinfer.v1.Works"
 HEALTH = "grpc.health.v1.Health"
 _SWITCH_SECONDS = 0.0005
 _WATCHERS = 64  # slots; all health watchers count as one caller, which gets half of them
@@ -137,7 +139,7 @@ async def running(
         rest = _rest_server(settings, servicers, reader, middleware)
         stack.push_async_callback(_drain, server, rest, dependencies, watcher, health)
         background = BackgroundTasks(
-            dependencies, health, proof_services=(OPERATIONS, PROOFS), inference_services=(MODELS, INFERENCE)
+            dependencies, health, proof_services=(OPERATIONS, PROOFS), inference_services=(MODELS, WORKS, INFERENCE)
         )
         address = listen(server, settings)
         rest_address = await rest.listen() if rest else None
@@ -198,10 +200,11 @@ def _register(
     add_OperationsServicer_to_server(servicers.operations, server)
     add_ProofsServicer_to_server(servicers.proofs, server)
     add_ModelsServicer_to_server(servicers.models, server)
+    add_WorksServicer_to_server(servicers.works, server)
     add_HealthServicer_to_server(health, server)
     register_inference(servicers.inference, server)
     if dependencies.settings.reflection:
-        enable_reflection((OPERATIONS, PROOFS, MODELS, INFERENCE, HEALTH), server)
+        enable_reflection((OPERATIONS, PROOFS, MODELS, WORKS, INFERENCE, HEALTH), server)
 
 
 def _rest_server(

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.manifest import MODEL
 from zkinfer.service.dependencies import limits_for
-from zkinfer.service.limits import MemoryBudget
+from zkinfer.service.limits import ConcurrencyLimiter, MemoryBudget
 from zkinfer.service.oip import AttestationWaiter, InferenceServicer
 from zkinfer.service.submission import Submitter
 from zkinfer.service.v1 import EndTimeEstimator, OperationsServicer
 from zkinfer.service.v1.models import ModelsServicer
 from zkinfer.service.v1.proofs import ProofsServicer
+from zkinfer.service.v1.works import WorksServicer, too_many_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from zkinfer.service.background import JobWatcher
     from zkinfer.service.dependencies import Dependencies
     from zkinfer.service.identity import Identity
-    from zkinfer.service.limits import ConcurrencyLimiter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +33,7 @@ class Servicers:
     operations: OperationsServicer
     proofs: ProofsServicer
     models: ModelsServicer
+    works: WorksServicer
 
 
 def make_servicers(
@@ -76,7 +77,9 @@ def make_servicers(
         page_size=dependencies.settings.limits.page_size,
     )
     inference = _inference(dependencies, watcher, submitter, waiting, memory)
-    return Servicers(inference=inference, operations=operations, proofs=proofs, models=models)
+    files = ConcurrencyLimiter(dependencies.settings.limits.concurrent_files, too_many_files)
+    works = WorksServicer(directory=dependencies.works, files=files)
+    return Servicers(inference=inference, operations=operations, proofs=proofs, models=models, works=works)
 
 
 def _inference(

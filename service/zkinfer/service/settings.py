@@ -102,6 +102,9 @@ class Limits(_Group):
     """Calls per second of one identity, on average, with bursts of one second's worth. Default: no limit."""
     concurrent_verifications: Count = 2
     """Attestations verified at a time, one per caller; further ones are rejected."""
+    concurrent_files: Annotated[int, Field(ge=2)] = 4
+    """Files of works looked up at a time; one caller may have as many as are still free: half, if it is the only one.
+    Each is decoded in a process of its own."""
     verification_seconds: Seconds = 120.0
     """Time limit of one verification."""
     wait_seconds: Seconds = 60.0
@@ -229,6 +232,9 @@ class Settings(BaseSettings):
     that is not set, `zkinfer` in `XDG_STATE_HOME` or `~/.local/state`."""
     store: SecretStr | None = None
     """Database of jobs, `postgresql+psycopg://...`. Default: SQLite in the state folder."""
+    works: SecretStr | None = None
+    """Directory of works, as `zkinfer works index` makes it: a file, or `postgresql+psycopg://...`. Needs the extra
+    `works`. Default: none."""
     tokens: Path | None = None
     """File of bearer tokens. Default: `tokens.json` in the state folder."""
     metrics: str | None = None

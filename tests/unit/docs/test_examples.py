@@ -48,10 +48,10 @@ EXECUTED = {
     "docs/guides/three-operators.md": "test_three_operators.py",
     "docs/guides/torch.md": "test_export.py",
     "docs/guides/trust-roots.md": "test_readme.py",
-    "docs/guides/works.md": "test_works_directory.py",
+    "docs/guides/lookup.md": "test_works_directory.py",
 }
 DOTTED = re.compile(r"`(zkinfer(?:\.\w+)+)`")
-SERVICES = {"zkinfer.v1.Proofs", "zkinfer.v1.Models"}  # of the gRPC interface, not of Python
+SERVICES = {"zkinfer.v1.Proofs", "zkinfer.v1.Models", "zkinfer.v1.Works"}  # of the gRPC interface, not of Python
 FOREIGN = {"skl2onnx", "sklearn"}
 
 

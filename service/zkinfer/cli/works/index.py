@@ -23,7 +23,7 @@ from zkinfer.cli.console import (
     say_note,
 )
 from zkinfer.cli.options import AsJson
-from zkinfer.cli.works.options import WorksAddress, database_url, require_works
+from zkinfer.cli.works.options import WorksAddress, require_works
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +68,7 @@ def index_command(
     with exit_on_error(as_json=as_json):
         require_works()
         with require_extra("serve"):
-            from zkinfer.works.directory.store import Store
+            from zkinfer.works.directory.store import Store, database_url
         chain = open_chain(connection)
         sources = _sources(chain, connection, confirmations, first_block)
         with Store.open(database_url(db)) as store, _ended_by_signals(store, once=once):

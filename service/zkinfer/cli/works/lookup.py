@@ -12,7 +12,7 @@ from zkinfer.cli.chain.options import expand_options
 from zkinfer.cli.connections import ServerConnection
 from zkinfer.cli.console import REFUSED, exit_on_error, print_facts, print_json, print_result, require_extra
 from zkinfer.cli.options import AsJson
-from zkinfer.cli.works.options import database_url, in_ethers, require_works
+from zkinfer.cli.works.options import in_ethers, require_works
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,6 +92,7 @@ def _answer(
     require_works()
     with require_extra("works"):
         from zkinfer.works.directory.lookup import Directory
+        from zkinfer.works.directory.store import database_url
     with Directory(database_url(str(index), exists=True)) as directory:
         return document_of(directory.lookup(query))
 

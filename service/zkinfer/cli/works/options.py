@@ -72,21 +72,6 @@ def require_works() -> None:
         import zkinfer.works.credentials  # noqa: F401
 
 
-def database_url(text: str, *, exists: bool = False) -> str:
-    """The URL of a directory's database, which may be named by its file.
-
-    Raises InputError if the file has to exist and does not.
-    """
-    from zkinfer.circuits.errors import InputError
-
-    if "://" in text:
-        return text
-    path = Path(text).absolute()
-    if exists and not path.is_file():
-        raise InputError(f"There is no directory {path}.", "Make it first: zkinfer works index")
-    return f"sqlite:///{path}"
-
-
 def read_registration(path: Path) -> Registration:
     """What a certificate says about a work, for the contract; raises CertificateError if its signature is invalid."""
     from zkinfer.contracts.works import ZERO_WORD, Registration

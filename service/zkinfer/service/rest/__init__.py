@@ -13,7 +13,8 @@ from zkinfer.service.rest.application import application, check_source
 from zkinfer.service.rest.handlers import JSON, Answer
 from zkinfer.service.rest.http_server import HttpServer
 from zkinfer.service.rest.openapi import openapi
-from zkinfer.service.rest.routes import Route, routes
+from zkinfer.service.rest.route import Route
+from zkinfer.service.rest.routes import routes
 from zkinfer.service.rest.tls import ReloadingContext
 from zkinfer.service.transport import MAX_BEING_REJECTED
 

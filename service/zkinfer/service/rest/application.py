@@ -23,7 +23,7 @@ from zkinfer.service.rest.http_server import HEADER_BYTES
 from zkinfer.service.rest.inference import HEADER_LENGTH
 from zkinfer.service.rest.problems import headers_of, headers_too_large, http_status, problem_of
 from zkinfer.service.rest.request import HttpRequest
-from zkinfer.service.rest.routes import Route
+from zkinfer.service.rest.route import Route
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Sequence

@@ -79,54 +79,54 @@ class Handlers:
     async def live(self, request: HttpRequest, _body: object) -> Answer:
         """Whether the process runs."""
         request.query()
-        found = await self.servicers.inference.ServerLive(messages.ServerLiveRequest(), _context(request))
-        return _json(document_of(found))
+        found = await self.servicers.inference.ServerLive(messages.ServerLiveRequest(), context_of(request))
+        return json_answer(document_of(found))
 
     async def ready(self, request: HttpRequest, _body: object) -> Answer:
         """Whether the server accepts calls."""
         request.query()
-        found = await self.servicers.inference.ServerReady(messages.ServerReadyRequest(), _context(request))
-        return _json(document_of(found), 200 if found.ready else 503)
+        found = await self.servicers.inference.ServerReady(messages.ServerReadyRequest(), context_of(request))
+        return json_answer(document_of(found), 200 if found.ready else 503)
 
     async def server(self, request: HttpRequest, _body: object) -> Answer:
         """Name, version, extensions."""
         request.query()
-        found = await self.servicers.inference.ServerMetadata(messages.ServerMetadataRequest(), _context(request))
-        return _json(document_of(found))
+        found = await self.servicers.inference.ServerMetadata(messages.ServerMetadataRequest(), context_of(request))
+        return json_answer(document_of(found))
 
     async def model_ready(self, request: HttpRequest, _body: object) -> Answer:
         """Whether a model is ready; 404 if not, whatever the reason."""
         asked = messages.ModelReadyRequest(**_model_of(request))
-        found = await self.servicers.inference.ModelReady(asked, _context(request))
-        return _json({"name": asked.name, "ready": found.ready}, 200 if found.ready else 404)
+        found = await self.servicers.inference.ModelReady(asked, context_of(request))
+        return json_answer({"name": asked.name, "ready": found.ready}, 200 if found.ready else 404)
 
     async def metadata(self, request: HttpRequest, _body: object) -> Answer:
         """Inputs and outputs of a model."""
         asked = messages.ModelMetadataRequest(**_model_of(request))
-        return _json(document_of(await self.servicers.inference.ModelMetadata(asked, _context(request))))
+        return json_answer(document_of(await self.servicers.inference.ModelMetadata(asked, context_of(request))))
 
     async def config(self, request: HttpRequest, _body: object) -> Answer:
         """Triton's configuration of a model."""
         asked = messages.ModelConfigRequest(**_model_of(request))
-        found = await self.servicers.inference.ModelConfig(asked, _context(request))
-        return _json(document_of(found.config))
+        found = await self.servicers.inference.ModelConfig(asked, context_of(request))
+        return json_answer(document_of(found.config))
 
     async def statistics(self, request: HttpRequest, _body: object) -> Answer:
         """Statistics of a model, or of all."""
         asked = messages.ModelStatisticsRequest(**_model_of(request))
-        return _json(document_of(await self.servicers.inference.ModelStatistics(asked, _context(request))))
+        return json_answer(document_of(await self.servicers.inference.ModelStatistics(asked, context_of(request))))
 
     async def index(self, request: HttpRequest, ready: object) -> Answer:
         """All models, as Triton lists them."""
         request.query()
         asked = messages.RepositoryIndexRequest(ready=bool(ready))
-        found = await self.servicers.inference.RepositoryIndex(asked, _context(request))
-        return _json([document_of(model) for model in found.models])
+        found = await self.servicers.inference.RepositoryIndex(asked, context_of(request))
+        return json_answer([document_of(model) for model in found.models])
 
     async def infer(self, request: HttpRequest, body: Decoded) -> Answer:
         """The answer of a model. Holds no reference to the request while it waits for a proof."""
         request.query()
-        forms, answering = body.forms, self.servicers.inference.ModelInfer(body.request, _context(request))
+        forms, answering = body.forms, self.servicers.inference.ModelInfer(body.request, context_of(request))
         del body
         headers, encoded = encoded_response(await answering, forms)
         return Answer(body=encoded, headers=headers)
@@ -134,12 +134,12 @@ class Handlers:
     async def models(self, request: HttpRequest, _body: object) -> Answer:
         """A page of models."""
         asked = models_pb2.ListModelsRequest(**_page_of(request.query("page_size", "page_token")))
-        return _json(document_of(await self.servicers.models.ListModels(asked, _context(request))))
+        return json_answer(document_of(await self.servicers.models.ListModels(asked, context_of(request))))
 
     async def model(self, request: HttpRequest, _body: object) -> Answer:
         """One version of a model, with cost and fidelity."""
         asked = _model_of(request)
-        return _json(document_of(await self.servicers.models.model(asked["name"], asked["version"])))
+        return json_answer(document_of(await self.servicers.models.model(asked["name"], asked["version"])))
 
     async def manifest(self, request: HttpRequest, _body: object) -> Answer:
         """The manifest of a circuit, byte for byte."""
@@ -152,46 +152,46 @@ class Handlers:
         """A page of the caller's operations."""
         query = request.query("filter", "page_size", "page_token")
         asked = operations_pb2.ListOperationsRequest(filter=query.pop("filter", ""), **_page_of(query))
-        return _json(document_of(await self.servicers.operations.ListOperations(asked, _context(request))))
+        return json_answer(document_of(await self.servicers.operations.ListOperations(asked, context_of(request))))
 
     async def operation(self, request: HttpRequest, _body: object) -> Answer:
         """The state of an operation."""
         asked = operations_pb2.GetOperationRequest(name=_operation_of(request))
-        return _json(document_of(await self.servicers.operations.GetOperation(asked, _context(request))))
+        return json_answer(document_of(await self.servicers.operations.GetOperation(asked, context_of(request))))
 
     async def wait(self, request: HttpRequest, _body: object) -> Answer:
         """The operation once it is done, or its state after the timeout."""
         asked = operations_pb2.WaitOperationRequest(name=name_of(request.path["id"]))
         if "timeout" in (query := request.query("timeout")):
             asked.timeout.CopyFrom(_duration(query["timeout"]))
-        return _json(document_of(await self.servicers.operations.WaitOperation(asked, _context(request))))
+        return json_answer(document_of(await self.servicers.operations.WaitOperation(asked, context_of(request))))
 
     async def cancel(self, request: HttpRequest, _body: object) -> Answer:
         """Cancel an operation."""
         asked = operations_pb2.CancelOperationRequest(name=_operation_of(request))
-        await self.servicers.operations.CancelOperation(asked, _context(request))
+        await self.servicers.operations.CancelOperation(asked, context_of(request))
         return Answer(204)
 
     async def delete(self, request: HttpRequest, _body: object) -> Answer:
         """Delete a finished operation."""
         asked = operations_pb2.DeleteOperationRequest(name=_operation_of(request))
-        await self.servicers.operations.DeleteOperation(asked, _context(request))
+        await self.servicers.operations.DeleteOperation(asked, context_of(request))
         return Answer(204)
 
     async def create_proof(self, request: HttpRequest, asked: proofs_pb2.CreateProofRequest) -> Answer:
         """The answer of a model, and the operation that proves it."""
         request.query()
-        return _json(document_of(await self.servicers.proofs.CreateProof(asked, _context(request))))
+        return json_answer(document_of(await self.servicers.proofs.CreateProof(asked, context_of(request))))
 
     async def verify(self, request: HttpRequest, asked: proofs_pb2.VerifyAttestationRequest) -> Answer:
         """What an attestation proves; a rejection is a problem."""
         request.query()
-        return _json(document_of(await self.servicers.proofs.VerifyAttestation(asked, _context(request))))
+        return json_answer(document_of(await self.servicers.proofs.VerifyAttestation(asked, context_of(request))))
 
     async def attestation(self, request: HttpRequest, _body: object) -> Answer:
         """The attestation of a finished operation, byte for byte."""
         asked = proofs_pb2.GetAttestationRequest(operation=_operation_of(request))
-        chunks = aiter(self.servicers.proofs.GetAttestation(asked, _context(request)))
+        chunks = aiter(self.servicers.proofs.GetAttestation(asked, context_of(request)))
         first = await anext(chunks)
         headers = {
             "content-type": JSON,
@@ -203,13 +203,15 @@ class Handlers:
         return Answer(body=_data(first, chunks), headers=headers)
 
 
-def _context(request: HttpRequest) -> Any:  # noqa: ANN401 - stands for gRPC's context, of which it has what is used
+def context_of(request: HttpRequest) -> Any:  # noqa: ANN401 - see below
+    """The request, which stands for gRPC's context, of which it has what is used."""
     return request
 
 
-def _json(document: object, status: int = 200) -> Answer:
+def json_answer(document: object, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+    """A JSON document as an answer."""
     data = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-    return Answer(status, data, {"content-type": JSON})
+    return Answer(status, data, {"content-type": JSON, **(headers or {})})
 
 
 def inference_decoder(request: HttpRequest) -> InferenceDecoder:

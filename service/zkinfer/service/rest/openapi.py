@@ -14,14 +14,16 @@ from zkinfer.service.rest.handlers import JSON
 from zkinfer.service.rest.inference import HEADER_LENGTH, InferRequest, InferResponse
 from zkinfer.service.rest.problems import CONTENT_TYPE
 from zkinfer.service.rest.proofs import CreateProof, VerifyAttestation
+from zkinfer.service.rest.route import C2PA, FILE
+from zkinfer.service.rest.works import Binding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from zkinfer.service.rest.routes import Route
+    from zkinfer.service.rest.route import Route
 
 _BINARY = "application/octet-stream"
-_BODIES = (InferRequest, CreateProof, VerifyAttestation)
+_BODIES = (InferRequest, CreateProof, VerifyAttestation, Binding)
 _VARIABLE = re.compile(r"{(\w+)}")
 _SCHEMAS: dict[str, Any] = {
     "Problem": {
@@ -50,6 +52,48 @@ _SCHEMAS: dict[str, Any] = {
         "additionalProperties": False,
     },
     "Document": {"type": "object", "description": "OpenAPI 3.1."},
+    "TokenMetadata": {
+        "type": "object",
+        "properties": {
+            "name": {"type": "string"},
+            "description": {"type": "string"},
+            "external_url": {"type": "string", "description": "Where the creator says that the file is."},
+            "attributes": {"type": "array", "items": {"type": "object"}},
+            "aigc_type": {"type": "string"},
+            "proof_type": {"const": "validity", "description": "Only while the proof may be relied on."},
+            "dataMiningPreference": {"type": "object", "description": "ERC-7517."},
+        },
+        "required": ["name", "description", "attributes"],
+        "additionalProperties": False,
+    },
+    "SoftBindingMatches": {
+        "type": "object",
+        "properties": {
+            "matches": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "manifestId": {"type": "string"},
+                        "similarityScore": {"type": "integer", "minimum": 0, "maximum": 100},
+                    },
+                    "required": ["manifestId", "similarityScore"],
+                    "additionalProperties": False,
+                },
+            }
+        },
+        "required": ["matches"],
+        "additionalProperties": False,
+    },
+    "SoftBindingAlgorithms": {
+        "type": "object",
+        "properties": {
+            name: {"type": "array", "items": {"type": "object", "properties": {"alg": {"type": "string"}}}}
+            for name in ("watermarks", "fingerprints")
+        },
+        "required": ["watermarks", "fingerprints"],
+        "additionalProperties": False,
+    },
     "Manifest": {"type": "object", "description": "See docs/reference/circuit-folder.md."},
     "Attestation": {"type": "object", "description": "See docs/reference/attestation.md."},
     "RepositoryIndexRequest": {
@@ -117,6 +161,8 @@ _BOUNDS = {"integer": {"minimum": 0, "maximum": 999_999}, "number": {"minimum": 
 
 def _body(route: Route) -> dict[str, Any]:
     schema = {"$ref": f"#/components/schemas/{route.body}"}
+    if route.body == FILE:
+        return {"requestBody": {"required": True, "description": "The file.", "content": {FILE: {}}}}
     if route.body != "InferRequest":
         optional = route.body == "RepositoryIndexRequest"
         return {"requestBody": {"required": not optional, "content": {JSON: {"schema": schema}}}}
@@ -127,6 +173,8 @@ def _body(route: Route) -> dict[str, Any]:
 def _response(kind: Any, schemas: dict[str, Any], route: Route) -> dict[str, Any]:  # noqa: ANN401 - see Route.answers
     if kind is None:
         return {"description": "Done."}
+    if kind == C2PA:
+        return {"description": route.about, "content": {C2PA: {}}}
     response: dict[str, Any] = {"description": route.about, "content": {JSON: {"schema": _schema(kind, schemas)}}}
     if kind == "InferResponse":
         response["content"][_BINARY] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from google.longrunning import operations_proto_pb2 as operations_pb2
@@ -11,50 +10,20 @@ from zkinfer.oip import messages
 from zkinfer.service.oip import INFERENCE
 from zkinfer.service.rest.handlers import Handlers, IndexDecoder, inference_decoder
 from zkinfer.service.rest.proofs import CreateProof, MessageDecoder, VerifyAttestation
+from zkinfer.service.rest.route import Route
+from zkinfer.service.rest.work_routes import work_routes
 from zkinfer.v1 import models_pb2, proofs_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-
-    from zkinfer.service.request_reader import Decoder
-    from zkinfer.service.rest.handlers import Answer
-    from zkinfer.service.rest.request import HttpRequest
+    from zkinfer.service.rest.route import Handler
     from zkinfer.service.servicers import Servicers
-
-    Handler = Callable[[HttpRequest, Any], Coroutine[Any, Any, Answer]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
-    """One method of one path.
-
-    Args:
-        path: with variable parts in braces.
-        verb: the HTTP method.
-        call: the method of gRPC that it calls, for limits, metrics and logs; or a name of its own.
-        serve: answers a request, given its decoded body, if it has one.
-        decoder: of the body; None if there is none.
-        body: the name of the body's type in the OpenAPI document; empty if there is none.
-        about: what it does, in a sentence.
-        query: the parameters of the query, each with its meaning and JSON type.
-        answers: the type of the answer, by status: a message, a name of the OpenAPI document, or None for no body.
-    """
-
-    path: str
-    verb: str
-    call: str
-    serve: Handler
-    about: str
-    answers: dict[int, Any]
-    decoder: Callable[[HttpRequest], Decoder] | None = None
-    body: str = ""
-    query: dict[str, tuple[str, str]] = field(default_factory=dict)
 
 
 def routes(servicers: Servicers) -> list[Route]:
     """All routes, except for that of the OpenAPI document itself."""
     handlers = Handlers(servicers)
-    return [*_protocol(handlers), *_models(handlers), *_proofs(handlers), *_operations(handlers)]
+    found = [*_protocol(handlers), *_models(handlers), *_proofs(handlers), *_operations(handlers)]
+    return [*found, *work_routes(servicers)]
 
 
 def _protocol(handlers: Handlers) -> list[Route]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from sqlalchemy import delete, func, insert, select, update
 
+from zkinfer.circuits.errors import InputError
 from zkinfer.contracts.work_facts import PrintStored, Registered
 from zkinfer.contracts.works import ZERO_WORD
 from zkinfer.prover.jobs.database import open_database
@@ -284,3 +286,16 @@ def _parents(fact: Registered, lineage: Lineage) -> list[dict[str, Any]]:
         {"work": fact.work, "number": number, "parent": parent, "share_bps": share, "block": fact.block}
         for number, (parent, share) in enumerate(zip(fact.parents, lineage.shares, strict=True))
     ]
+
+
+def database_url(text: str, *, exists: bool = False) -> str:
+    """The URL of a directory's database, which may be named by its file.
+
+    Raises InputError if the file has to exist and does not.
+    """
+    if "://" in text:
+        return text
+    path = Path(text).absolute()
+    if exists and not path.is_file():
+        raise InputError(f"There is no directory {path}.", "Make it first: zkinfer works index")
+    return f"sqlite:///{path}"
