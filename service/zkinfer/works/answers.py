@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from zkinfer.circuits.errors import InputError
 from zkinfer.circuits.storage import read_file
@@ -18,7 +19,11 @@ from zkinfer.works.content import HEAD, MAX_PICTURE_BYTES, media_type_of
 from zkinfer.works.kinds import Permission, strictest_of, strictest_of_known
 from zkinfer.works.vocabularies import from_cawg
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MAX_SIDECAR_BYTES: Final = 16 << 20
+MAX_STORES: Final = 16
 _STORE_TYPE: Final = "application/c2pa"
 _TEXT_STORE: Final = "".join(chr(0xE0100 - 16 + one) for one in b"C2PATXT").encode()
 _HINTS: Final = (b"c2pa", b"C2PA", b"jumd", b":provenance", _TEXT_STORE)
@@ -90,19 +95,33 @@ def _c2pa(data: bytes, packets: bytes, media_type: str) -> Consent:
         return SILENT
     from zkinfer.works.credentials import report_of  # noqa: PLC0415 - for few files only
 
-    report = report_of(data, media_type or "application/octet-stream")
-    stores, is_part = len(_STORE.findall(data)), _PART.search(data) is not None or _TEXT_STORE in data
-    if report is None:
-        is_missing = bool(stores) or is_part or media_type == _STORE_TYPE
-        return _unread("they are not where C2PA's reader looks for them") if is_missing else SILENT
-    if "failure" in report:
-        return _unread(str(report["failure"]))
-    answers = [from_cawg(one).training for one in _assertions(report)]
-    if Permission.NOT_ALLOWED not in answers and stores > 1:
-        return _unread("there are several")
+    reports = [report_of(data, media_type or "application/octet-stream")]
+    stores = list(islice(_stores(data), MAX_STORES + 1))
+    if reports[0] is None and not stores and media_type != _STORE_TYPE and not _is_part(data):
+        return SILENT
+    if len(stores) > 1:  # the reader shows one of them
+        reports += [report_of(one, _STORE_TYPE) for one in stores[:MAX_STORES]]
+    if len(stores) > MAX_STORES:
+        return _unread(f"there are more than {MAX_STORES}")
+    answers = []
+    for report in reports:
+        if report is None or "failure" in report:
+            return _unread("they are not where C2PA's reader looks" if report is None else str(report["failure"]))
+        answers += [from_cawg(one).training for one in _assertions(report)]
     if not answers and _LABEL.search(data):
         return _unread("one is about training, and C2PA's reader does not show it")
     return Consent(strictest_of(answers), "c2pa") if answers else SILENT
+
+
+def _stores(data: bytes) -> Iterator[bytes]:
+    """Each whole store: a JUMBF box whose description, of that type, comes first (ISO 19566-5)."""
+    for found in _STORE.finditer(data):
+        begin = max(0, found.start() - 12)
+        yield data[begin : begin + int.from_bytes(data[begin : begin + 4], "big")]
+
+
+def _is_part(data: bytes) -> bool:
+    return _PART.search(data) is not None or _TEXT_STORE in data
 
 
 def _assertions(report: dict[str, Any]) -> list[dict[str, Any]]:

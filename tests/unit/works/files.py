@@ -3,6 +3,7 @@
 import json
 from datetime import UTC, datetime
 from functools import cache
+from mimetypes import guess_type
 
 import c2pa
 from tests.unit.works.pictures import drawing
@@ -51,18 +52,19 @@ def training(use, prefix="cawg", **entries):
 
 
 def signed(out, *assertions, parent=None):
-    """A PNG with credentials that say this; made from a parent, if there is one."""
+    """A picture with credentials that say this; made from a parent of the same format, if there is one."""
     source = parent or picture(out.parent, f"plain-{out.name}")
-    manifest = {"claim_generator_info": [{"name": "t"}], "format": "image/png", "assertions": list(assertions)}
+    media_type = guess_type(out.name)[0]
+    manifest = {"claim_generator_info": [{"name": "t"}], "format": media_type, "assertions": list(assertions)}
     with c2pa.Builder(manifest, c2pa.Context.from_dict({"builder": {"thumbnail": {"enabled": False}}})) as builder:
         if parent is None:
             builder.set_intent(c2pa.C2paBuilderIntent.CREATE, c2pa.C2paDigitalSourceType.DIGITAL_CREATION)
         else:
             builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
             with parent.open("rb") as file:
-                builder.add_ingredient(json.dumps({"relationship": "parentOf"}), "image/png", file)
+                builder.add_ingredient(json.dumps({"relationship": "parentOf"}), media_type, file)
         own = credentials()
         signer = c2pa.Signer.from_callback(own.signer.sign, c2pa.C2paSigningAlg.ES256, own.chain.decode(), None)
         with source.open("rb") as plain, out.open("w+b") as copy:
-            builder.sign(signer, "image/png", plain, copy)
+            builder.sign(signer, media_type, plain, copy)
     return out

@@ -16,6 +16,7 @@ from zkinfer.works.terms import Terms
 
 YES, SOME, NO = "allowed", "constrained", "notAllowed"
 PROHIBITED = b"http://ns.useplus.org/ldf/vocab/DMI-PROHIBITED"
+STORE = b"jumdc2pa\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71"
 BOX = b"jumdc2ma\0\x11\0\x10\x80\0\0\xaa\0\x38\x9b\x71"
 
 
@@ -90,6 +91,13 @@ def test_parents_are_asked_too(tmp_path):
     assert consents([child, grandchild]) == [Consent(NO, "c2pa")] * 2
 
 
+@pytest.mark.parametrize("ending", ["png", "jpg", "webp", "tif", "gif"])
+def test_yes_of_parents_and_child_is_a_yes_in_every_format(tmp_path, ending):
+    """A TIFF keeps the parent's whole store beside its own."""
+    parent = signed(tmp_path / f"parent.{ending}", training(YES))
+    assert answer(signed(tmp_path / f"child.{ending}", training(YES), parent=parent)) == Consent(YES, "c2pa")
+
+
 def test_credentials_without_the_question_have_no_answer(tmp_path):
     assert answer(signed(tmp_path / "a.png")) == Consent(None, "none")
 
@@ -122,10 +130,20 @@ def test_label_that_was_made_unknown_is_a_no(tmp_path):
     assert answer(path).training == NO
 
 
-def test_second_store_after_the_picture_is_a_no(tmp_path):
-    one, other = signed(tmp_path / "a.png", training(YES)), signed(tmp_path / "b.png", training(NO))
+@pytest.mark.parametrize("use", [YES, SOME, NO])
+def test_store_after_the_picture_is_read_too(tmp_path, use):
+    one, other = signed(tmp_path / "a.png", training(YES)), signed(tmp_path / "b.png", training(use))
     one.write_bytes(one.read_bytes() + other.read_bytes())
-    assert "several" in refused(one)
+    assert answer(one) == Consent(use, "c2pa")
+
+
+@pytest.mark.parametrize(
+    "more", [b"\0\0\0\x30jumb\0\0\0\x20" + STORE, STORE, (b"\0\0\0\x30jumb\0\0\0\x20" + STORE) * 99]
+)
+def test_further_store_that_does_not_parse_is_a_no(tmp_path, more):
+    path = signed(tmp_path / "a.png", training(YES))
+    path.write_bytes(path.read_bytes() + more)
+    assert "credentials cannot be read" in refused(path)
 
 
 @pytest.mark.parametrize("name", ["a.bin", "a", "a.jpg", "a.txt", "a.mp4"])
