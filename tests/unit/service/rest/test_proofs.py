@@ -9,7 +9,7 @@ from contextlib import suppress
 import aiohttp
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.circuits.factories import X
 
@@ -154,6 +154,7 @@ JSON = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # documents are drawn slowly on a busy machine
 @given(st.sampled_from([CreateProof, VerifyAttestation]), st.data())
 def test_any_document_is_decoded_or_refused_as_bad_input(kind, data):
     document = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(kind.model_fields, JSON)))
