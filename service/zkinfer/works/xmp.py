@@ -58,7 +58,7 @@ def unpacked(data: bytes) -> bytes:
 
 def _iterated(plain: bytes) -> Iterator[tuple[bytes, bool]]:
     for found in _WORD.finditer(plain):
-        yield found[1], plain[: found.start()].endswith(_BEFORE)
+        yield found[1], plain.endswith(_BEFORE, 0, found.start())
 
 
 def _word(found: tuple[bytes, bool]) -> str:
@@ -83,9 +83,10 @@ def _from_png(data: bytes) -> Iterator[bytes]:
             is_packed = False
         else:
             continue
-        if is_packed:
-            text = _inflated(text, left)
-            left -= len(text)
+        text = _inflated(text, left) if is_packed else text
+        left -= len(text)
+        if left < 0:
+            raise ContentError(f"Its XMP has more than {MAX_UNPACKED:,} bytes.", "Save it again.")
         yield _from_hex(text) if found[0].startswith(b"Raw") else text
 
 
