@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from zkinfer.circuits.errors import ZkinferError
-from zkinfer.ui import demo_pages, record_pages, server_pages, task_pages, verify_pages
+from zkinfer.ui import claim_pages, demo_pages, record_pages, server_pages, task_pages, verify_pages, work_pages
 from zkinfer.ui.dependencies import dependencies, session_of
 from zkinfer.ui.errors import ServerError
 from zkinfer.ui.forms import read_form
@@ -69,6 +69,12 @@ def _routes() -> list[Route | Mount]:
         Route("/server/proofs/{proof}", server_pages.proof),
         Route("/server/proofs/{proof}/attestation", server_pages.attestation),
         Route("/server/proofs/{proof}/verify", server_pages.verify, methods=["POST"]),
+        Route("/works", work_pages.home),
+        Route("/works/look-up", work_pages.form_page),
+        Route("/works/look-up", work_pages.look_up, methods=["POST"]),
+        Route("/works/claims", claim_pages.form_page),
+        Route("/works/claims", claim_pages.check, methods=["POST"]),
+        Route("/works/{work}", work_pages.work),
         Mount("/static", StaticFiles(directory=_STATIC)),
     ]
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from zkinfer.ui.settings import UiSettings
     from zkinfer.ui.tasks import Task, Tasks
     from zkinfer.ui.verification import Auditor
+    from zkinfer.ui.work_browser import WorkBrowser
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class Dependencies:
         auditor: verifies.
         demo: proves digits.
         browser: reads a server; None if none is configured.
+        works: reads the works of that server.
         ledger: connects to the configured ledger; None if none is configured.
     """
 
@@ -43,6 +45,7 @@ class Dependencies:
     auditor: Auditor
     demo: Demo
     browser: ServerBrowser | None = None
+    works: WorkBrowser | None = None
     ledger: Callable[[], LedgerLookup] | None = None
 
 

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse
 from zkinfer.circuits.cost import size
 from zkinfer.ui.dependencies import dependencies
 from zkinfer.ui.language import catalogues, preferred
+from zkinfer.ui.work_text import ether, span
 from zkinfer.verifier.report.content import printable
 
 if TYPE_CHECKING:
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
     from zkinfer.ui.language import Catalogue
 
-_SECTIONS: Final = (("/", "verify.nav"), ("/demo", "demo.nav"), ("/server", "server.nav"))
+WORKS: Final = "/works/look-up"
+"""The navigation's entry of the pages of works."""
+_SECTIONS: Final = (("/", "verify.nav"), ("/demo", "demo.nav"), ("/server", "server.nav"), (WORKS, "works.nav"))
 _RECORDS: Final = ("/records", "record.nav")
 _WORD: Final = re.compile(r"0x[0-9a-f]{64}")
 _ROOM: Final = Path(__file__).parent
@@ -36,13 +39,13 @@ def language_of(request: Request) -> Catalogue:
 
 def page(request: Request, template: str, *, status: int = 200, section: str = "", **values: Any) -> HTMLResponse:  # noqa: ANN401 - whatever the template shows
     """A page; `section` is the path of the navigation's entry to mark."""
+    values = {"back": request.url.path if request.method == "GET" else "/"} | values
     text = _ENVIRONMENT.get_template(template).render(
         t=language_of(request),
         session=request.scope.get("session"),
         languages=catalogues().values(),
         sections=(*_SECTIONS, *([_RECORDS] if dependencies(request).ledger is not None else [])),
         section=section,
-        back=request.url.path if request.method == "GET" else "/",
         **values,
     )
     return HTMLResponse(text, status, {"vary": "accept-language, cookie"})
@@ -81,6 +84,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     found.filters |= {"percent": percent, "size": size, "moment": _moment, "colour": _colour, "short": _short}
+    found.filters |= {"ether": ether, "span": span}
     found.filters["is_word"] = lambda text: _WORD.fullmatch(text) is not None
     return found
 

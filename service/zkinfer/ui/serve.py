@@ -17,8 +17,10 @@ from zkinfer.ui.app import application
 from zkinfer.ui.browser import ServerBrowser
 from zkinfer.ui.dependencies import Dependencies
 from zkinfer.ui.digits import Demo
+from zkinfer.ui.server_http import ServerHttp
 from zkinfer.ui.tasks import Tasks
 from zkinfer.ui.verification import Auditor
+from zkinfer.ui.work_browser import WorkBrowser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -77,7 +79,7 @@ def parts(
     """The parts of a page at a port, whose tasks end with the block. `folder` holds the demo's circuit."""
     record = None if settings.chain is None else _record_of(settings.chain)
     auditor = Auditor(home=home, independent=independent, record=record)
-    browser = None if settings.server is None else ServerBrowser(settings.server)
+    http = None if settings.server is None else ServerHttp(settings.server)
     made = Dependencies(
         settings=settings,
         access=Access(),
@@ -85,7 +87,8 @@ def parts(
         tasks=Tasks(),
         auditor=auditor,
         demo=Demo(model, home, folder, auditor),
-        browser=browser,
+        browser=None if settings.server is None else ServerBrowser(settings.server, http),
+        works=None if settings.server is None else WorkBrowser(settings.server, http),
         ledger=None if settings.chain is None else _lookup_of(settings.chain),
     )
     try:

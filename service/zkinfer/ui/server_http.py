@@ -60,11 +60,21 @@ class ServerHttp:
         Raises:
             ServerError: the server cannot be reached, refuses, redirects, or answers too much or too slowly.
         """
+        return await self._sent("GET", path, None, query, most)
+
+    async def post(self, path: str, content: bytes, *, query: Mapping[str, str] | None = None, most: int) -> bytes:
+        """The answer to a file that is sent to a path of the server; arguments and errors as for `get`."""
+        return await self._sent("POST", path, content, query, most)
+
+    async def _sent(
+        self, method: str, path: str, content: bytes | None, query: Mapping[str, str] | None, most: int
+    ) -> bytes:
+        kind = {} if content is None else {"content-type": "application/octet-stream"}
         try:
             async with (
                 asyncio.timeout(self._seconds),
                 self._client() as client,
-                client.stream("GET", path, params=query) as answer,
+                client.stream(method, path, params=query, content=content, headers=kind) as answer,
             ):
                 if answer.status_code == HTTPStatus.OK:
                     return await _body(answer, most)

@@ -29,6 +29,8 @@ const PLACES = [
   [/policy.*\.json$/i, "policy"],
   [/(input|image).*\.json$/i, "input"],
   [/\.json$/i, "attestation"],
+  [/\.json$/i, "contributions"],
+  [/./, "content"],
 ];
 
 function put(form, file) {
