@@ -128,6 +128,28 @@ def test_copies_are_flagged_by_proven_fingerprints(works, copies, flagged):
         assert works.done("status", copies[name])["standing"] == "flagged"
 
 
+def looked_up(works, name, *book):
+    """What a directory that follows the chain now finds for a file."""
+    works.done("index", "--db", "works.db", "--once", "--confirmations", "1", *book)
+    return works.done("lookup", name, "--index", "works.db")
+
+
+def test_directory_finds_copies_by_proven_fingerprints_and_names_their_flags(works, original, copies, flagged):
+    found = looked_up(works, "original.png", *BOOK)
+    by = {one["work"]["work"]: one for one in found["matches"]}
+    assert by.pop(original[0])["by"] == "sha256"
+    assert {name: by[copy]["by"] for name, copy in copies.items()} == dict.fromkeys(copies, "print")
+    for name, copy in copies.items():
+        (flag,) = by[copy]["work"]["flags"]
+        assert (flag["older"], flag["younger"], flag["state"]) == (original[0], copy, "flagged")
+        assert (flag["distance"], flag["compared"]) == (flagged[name]["distance"], flagged[name]["compared"])
+        assert by[copy]["work"]["standing"] == "flagged"
+
+
+def test_directory_without_an_address_book_believes_no_fingerprint(works, original, copies):
+    assert [one["by"] for one in looked_up(works, "original.png")["matches"]] == ["sha256"]
+
+
 def test_only_the_owner_of_the_older_work_flags(works, copies):
     assert "NotYours" in refusal(works("flag", copies["silent"], copies["buyer"], pays=ANN))
 
@@ -169,6 +191,8 @@ def test_silence_ends_the_sale_of_licences_and_nothing_else(works, original, cop
     assert (shown["standing"], shown["authorised"], shown["received"]) == ("upheld", True, "7")
     works.done("settle", copy, pays=STRANGER)
     assert works.done("withdraw", pays=SILENT)["withdrawn"] == "7"
+    found = looked_up(works, "silent.png", *BOOK)
+    assert (found["standing"], found["offers"], found["matches"][0]["work"]["work"]) == ("upheld", [], copy)
 
 
 @pytest.fixture(scope="module")

@@ -273,6 +273,7 @@ TARGETS = {
     "commitment": Target(works.read_commitment, works.commitments),
     "picture": Target(works.read_picture, works.small_pictures),
     "consent": Target(works.read_consent, works.statements),
+    "store": Target(works.read_store, works.stores),
 }
 
 

@@ -26,7 +26,9 @@ from zkinfer.works.certificate import Certificate
 from zkinfer.works.certify import Facts, certify
 from zkinfer.works.commitment import Commitment
 from zkinfer.works.dataset import Asset, Dataset
+from zkinfer.works.errors import CredentialsError
 from zkinfer.works.kinds import Kind, Origin
+from zkinfer.works.manifest_store import embedded_store
 from zkinfer.works.statement import Rights
 from zkinfer.works.terms import PRESETS, Terms
 from zkinfer.works.vocabularies import to_cawg, to_content_usage, to_erc7517, to_pil, to_plus, to_tdmrep
@@ -173,3 +175,20 @@ def statements() -> list[bytes]:
     out = io.BytesIO()
     drawing().resize((16, 16)).save(out, "JPEG", xmp=plus)
     return [credentials, store, plus, plus.decode().encode("utf-16"), out.getvalue(), _TERMS.encode()]
+
+
+def read_store(data: bytes) -> object:
+    """The manifest store in a picture, which can have no byte that the picture has not."""
+    found = embedded_store(data)
+    if len(found) > len(data):
+        raise AssertionError("a store is larger than its file")
+    if not found:
+        raise CredentialsError("There is no store.")
+    return found
+
+
+def stores() -> list[bytes]:
+    """Pictures with a manifest store's place in them."""
+    png = b"\x89PNG\r\n\x1a\n\0\0\0\4caBXjumb\0\0\0\0"
+    jpeg = b"\xff\xd8\xff\xeb\0\x16JP\0\1\0\0\0\1\0\0\0\x0cjumbbody\xff\xd9"
+    return [png, jpeg, b"RIFF\x14\0\0\0WEBPC2PA\4\0\0\0jumb"]

@@ -34,6 +34,9 @@ def lookup_command(
     distance: Annotated[
         int | None, typer.Option(min=0, help="Most bits in which fingerprints may differ. Default: the limit.")
     ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="Certificates in PEM, whose C2PA signers are trusted, with --index.")
+    ] = None,
     most: Annotated[int, typer.Option(min=1, max=100, help="Most matches.")] = 10,
     as_json: AsJson = False,
 ) -> None:
@@ -45,12 +48,16 @@ def lookup_command(
     """
     if (index is None) == (connection.server is None):
         raise typer.BadParameter("give one of --index and --server")
+    if root is not None and index is None:
+        raise typer.BadParameter("--root needs --index: a server has its own")
     with exit_on_error(as_json=as_json):
         connection.refuse_unused()
+        with require_extra("client"):
+            from zkinfer.works.directory.messages import lookup_request
         kind, value = _question(what)
         named = [word.strip() for word in uses.split(",") if word.strip()]
-        options = {"distance": distance, "max_results": most, "subject": subject, "uses": named}
-        found = _answer(kind, value, options, index, connection)
+        options: dict[str, Any] = {"distance": distance, "max_results": most, "subject": subject, "uses": named}
+        found = _answer(lookup_request(kind, value, **options), index, root, connection)
         _print(found, asked=bool(subject))
         if as_json:
             print_json({"ok": bool(found["matches"]), **found})
@@ -75,15 +82,13 @@ _MAX_BYTES = 16 << 20
 
 
 def _answer(
-    kind: Literal["sha256", "iscc", "content"],
-    value: str | bytes,
-    options: dict[str, Any],
+    query: Any,  # noqa: ANN401 - a message, whose type commands do not know
     index: str | None,
+    root: Path | None,
     connection: ServerConnection,
 ) -> dict[str, Any]:
-    with require_extra("client"):
-        from zkinfer.works.directory.messages import document_of, lookup_request
-    query = lookup_request(kind, value, **options)
+    from zkinfer.works.directory.messages import document_of
+
     if connection.server is not None:
         with require_extra("client"):
             from zkinfer.client.works import WorksClient
@@ -93,7 +98,7 @@ def _answer(
     with require_extra("works"):
         from zkinfer.works.directory.lookup import Directory
         from zkinfer.works.directory.store import database_url
-    with Directory(database_url(str(index), exists=True)) as directory:
+    with Directory(database_url(str(index), exists=True), roots=root) as directory:
         return document_of(directory.lookup(query))
 
 

@@ -39,6 +39,7 @@ from zkinfer.works.evidence import UNPROVEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -73,14 +74,15 @@ class Directory:
     Args:
         url: of the database, in SQLAlchemy's form: `sqlite:////path/works.db`, `postgresql+psycopg://...`.
         clock: Unix seconds, for licences that run out.
+        roots: certificates in PEM whose C2PA signers are trusted; without any, a label says so of every signer.
 
     Raises:
         StoreError: the database cannot be opened, or a newer version wrote it.
     """
 
-    def __init__(self, url: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, url: str, clock: Callable[[], float] = time.time, roots: Path | None = None) -> None:
         self._store = Store.open(url)
-        self._clock = clock
+        self._clock, self._roots = clock, roots
         self._codes: tuple[int, Codes] | None = None
 
     def work(self, work: str) -> works_pb2.Work:
@@ -111,7 +113,7 @@ class Directory:
         """
         asked = Asked.of(query.subject, query.uses) if query.subject or query.uses else None
         most = _results(query.max_results)
-        question = question_of(query)
+        question = question_of(query, self._roots)
         distance = read_distance(query, question.code)
         with self._reading() as (connection, state):
             exact = works_of_file(connection, question.sha256)

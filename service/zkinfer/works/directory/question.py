@@ -44,13 +44,13 @@ class Question:
     remarks: tuple[str, ...] = field(default=())
 
 
-def question_of(query: works_pb2.LookupWorkRequest) -> Question:
-    """Read a question; raises QueryError, CodeError or ContentError."""
+def question_of(query: works_pb2.LookupWorkRequest, roots: Path | None = None) -> Question:
+    """Read a question; `roots` and what it raises as for `of_iscc` and `of_content`."""
     kind = query.WhichOneof("query")
     if kind is None:
         raise QueryError("Nothing is looked up.", "Give the SHA-256, the ISCC or the file.")
     if kind == "content":
-        return of_content(query.content)
+        return of_content(query.content, roots)
     return Question(sha256=read_sha256(query.sha256)) if kind == "sha256" else of_iscc(query.iscc)
 
 
@@ -60,10 +60,14 @@ def of_iscc(text: str) -> Question:
     return Question(code=whole(bits, 64 if length == min(LIMITS) else 256))
 
 
-def of_content(content: bytes) -> Question:
+def of_content(content: bytes, roots: Path | None = None) -> Question:
     """A file: its digest, its credentials, and its fingerprint if it is a picture.
 
     It is decoded in a child process with limits.
+
+    Args:
+        content: of the file.
+        roots: certificates in PEM whose C2PA signers are trusted.
 
     Raises:
         QueryError: it is empty, or exceeds `MAX_CONTENT_BYTES`.
@@ -82,7 +86,7 @@ def of_content(content: bytes) -> Question:
         path = folder / "file"
         path.write_bytes(content)
         code, unprinted = _code_of(path)
-        marks, unread = _marks_of(path, media_type, content)
+        marks, unread = _marks_of(path, media_type, content, roots)
     return Question(digest, code, marks, unprinted + unread)
 
 
@@ -122,10 +126,10 @@ def _code_of(path: Path) -> tuple[Print | None, tuple[str, ...]]:
         return None, ("the picture is flat or too regular for a fingerprint, so it was found by digest only",)
 
 
-def _marks_of(path: Path, media_type: str, content: bytes) -> tuple[Marks | None, tuple[str, ...]]:
+def _marks_of(path: Path, media_type: str, content: bytes, roots: Path | None) -> tuple[Marks | None, tuple[str, ...]]:
     if b"c2pa" not in content:  # so that most files need no second child
         return Marks("none"), ()
     try:
-        return read_marks(path, media_type), ()
+        return read_marks(path, media_type, root=roots), ()
     except CredentialsError as err:
         return None, (f"the file's C2PA credentials were not looked at: {err.cause}",)

@@ -5,10 +5,11 @@ import pytest
 from PIL import Image
 from tests.unit.contracts.work_scene import offer_of
 from tests.unit.works.directory.directories import signed_work
+from tests.unit.works.files import root
 from tests.unit.works.pictures import drawing
 
 from zkinfer.contracts.market import subject_of
-from zkinfer.contracts.work_facts import GenerationProven, PrintStored, StandingChange
+from zkinfer.contracts.work_facts import FlagMoved, FlagRaised, GenerationProven, PrintStored, StandingChange
 from zkinfer.v1.works_pb2 import LookupWorkRequest
 from zkinfer.works.directory.question import MAX_CONTENT_BYTES
 from zkinfer.works.directory.store import Block, ModelState
@@ -75,6 +76,14 @@ def test_file_itself_is_certified_and_its_credentials_attest(found, listed):
         answer = look_up(found, sha256=digest)
         assert (answer.certified, answer.matches[0].work.work) == (True, work)
         assert (answer.label.basis, answer.label.level) == ("certificate", "claimed")
+
+
+def test_signer_is_trusted_if_a_given_root_vouches(found, listed, tmp_path):
+    path, _, _ = listed
+    for roots, vouched in ((None, False), (root(tmp_path), True)):
+        with found.directory(roots=roots) as directory:
+            label = directory.lookup(LookupWorkRequest(content=path.read_bytes())).label
+        assert ("no root that is trusted here vouches" not in label.text) is vouched
 
 
 def test_fingerprint_of_either_length_finds_the_work(found, listed):
@@ -175,6 +184,23 @@ def test_upheld_work_has_no_offers_and_is_said_to_be_one(found, listed):
         0,
         "yes",
     )  # licences that were sold stay
+
+
+def test_flag_has_the_state_that_it_came_to(found, listed):
+    younger, olders = listed[2], [f"0x{number:064x}" for number in range(4)]
+    answered = {1: ["contested", "upheld"], 2: ["acknowledged", "released"], 3: ["contested", "released"]}
+    facts = [
+        lambda block, one=one: FlagRaised(block, one, younger, olders[one], 9, 250, 2_000_000_000) for one in range(4)
+    ]
+    moves = [(olders[one], state) for one, states in answered.items() for state in states]
+    facts += [
+        lambda block, place=place, one=one: FlagMoved(block, place, younger, *one) for place, one in enumerate(moves)
+    ]
+    add(found, *facts)
+    with found.directory() as directory:
+        told = directory.work(younger).flags
+    assert [one.state for one in told] == ["flagged", "upheld", "acknowledged", "released"]
+    assert {(one.distance, one.compared, one.answer_by.seconds) for one in told} == {(9, 250, 2_000_000_000)}
 
 
 def test_flat_picture_is_looked_up_by_digest_only(found, listed):
