@@ -66,6 +66,22 @@ def test_stripped_and_compressed_picture_is_found_and_labelled(found, listed):
     assert any("collide" in text for text in answer.not_proven)
 
 
+def test_each_kind_of_database_answers(found_anywhere):
+    found = found_anywhere
+    path, certificate, what = signed_work(found, marked="embedded", origin=Origin.GENERATED)
+    work = found.register(what=what)
+    offer = found.scene.as_(1)[1].offer(offer_of(int(work, 16), duration=600))
+    found.scene.as_(2)[1].buy(offer, found.scene.address(2), subject_of("acme.example"))
+    found.follow()
+    assert len(found.read_files().taken) == 2
+    for query in ({"content": stripped(path)}, {"sha256": certificate.sha256}):
+        answer = look_up(found, **query, subject="dns:acme.example", uses=["commercial"])
+        assert ([one.work.work for one in answer.matches], answer.authorised) == ([work], "yes")
+    with found.directory() as directory:
+        (bound,) = directory.manifests_by_content(path.read_bytes())
+        assert directory.manifest(bound.manifest_id)
+
+
 def test_file_itself_is_certified_and_its_credentials_attest(found, listed):
     path, certificate, work = listed
     answer = look_up(found, content=path.read_bytes())
