@@ -16,6 +16,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from zkinfer.circuits.errors import InputError
 
 MAX_PIXELS: Final = 40_000_000
+MAX_SIDE: Final = 65_535
+"""Of pixels, as in JPEG. A row of millions takes a kilobyte as PNG, and gigabytes once its fields are weighed."""
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "TIFF")
 _PLAIN: Final = ("1", "L", "P", "RGB", "CMYK", "YCbCr")
 _WITH_ALPHA: Final = ("LA", "PA", "RGBA")
@@ -29,7 +31,8 @@ def decode(path: str, out: str) -> dict[str, Any]:
     The first frame of an animation, turned as its EXIF says, and over white where it is transparent.
 
     Raises:
-        InputError: not a picture in one of `FORMATS`, damaged, more than `MAX_PIXELS`, or with unknown colours.
+        InputError: not a picture in one of `FORMATS`, damaged, more than `MAX_PIXELS` or `MAX_SIDE`, or with
+            unknown colours.
     """
     Image.MAX_IMAGE_PIXELS = None  # the cap below is stricter, and comes before any decoding
     try:
@@ -47,6 +50,11 @@ def _decode(path: Path, out: Path) -> dict[str, Any]:
         if picture.width * picture.height > MAX_PIXELS:
             raise InputError(
                 f"The picture has {picture.width:,} x {picture.height:,} pixels, over the limit of {MAX_PIXELS:,}.",
+                "Give a smaller version of it.",
+            )
+        if max(picture.size) > MAX_SIDE:
+            raise InputError(
+                f"The picture has {picture.width:,} x {picture.height:,} pixels, and no side may exceed {MAX_SIDE:,}.",
                 "Give a smaller version of it.",
             )
         turned = ImageOps.exif_transpose(picture)

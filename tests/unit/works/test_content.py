@@ -99,6 +99,18 @@ def test_decompression_bomb_is_refused_before_it_is_decoded(tmp_path):
         decode(path)
 
 
+@pytest.mark.parametrize("size", [(65_536, 1), (1, 65_536), (40_000_000, 1)])
+def test_row_of_very_many_pixels_is_refused_before_it_is_decoded(tmp_path, size):
+    path = tmp_path / "row.png"
+    path.write_bytes(bomb(*size))
+    with pytest.raises(ContentError, match="no side may exceed 65,535"):
+        decode(path)
+
+
+def test_longest_row_is_decoded(tmp_path):
+    assert decode(saved(tmp_path / "row.png", Image.new("L", (65_535, 1)))).shape == (1, 65_535, 3)
+
+
 def test_oversized_file_is_refused_before_it_is_read(tmp_path, monkeypatch):
     path = saved(tmp_path / "a.png", drawing())
     monkeypatch.setattr(content, "MAX_PICTURE_BYTES", 100)
