@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 NO_SUBJECT: Final = "0x" + "00" * 32
 FOREVER: Final = (1 << 40) - 1
+_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")  # as a last label it makes an IPv4 address (WHATWG URL, 3.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +78,17 @@ def subject_of(domain: str) -> str:
 def domain_of(text: str) -> str:
     """The one form of a domain's name: in lower case, in ASCII by IDNA 2008, without a dot at the end.
 
-    Raises SubjectError for anything else than the name of a host.
+    Raises SubjectError for anything else than the name of a host, such as an IP address.
     """
     try:
-        return idna.encode(text.removesuffix("."), uts46=True, std3_rules=True).decode("ascii").lower()
+        name = idna.encode(text.removesuffix("."), uts46=True, std3_rules=True).decode("ascii").lower()
     except (idna.IDNAError, UnicodeError) as err:
         raise SubjectError(
             f"{text[:80]!r} is no domain: {str(err)[:120]}.", "Write it as in an address: acme.example."
         ) from err
+    if _NUMBER.fullmatch(name.rpartition(".")[2]):
+        raise SubjectError(f"{text[:80]!r} is no domain: it is an IP address.", "Give the name: acme.example.")
+    return name
 
 
 class Market:

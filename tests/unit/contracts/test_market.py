@@ -27,3 +27,9 @@ def test_domain_has_one_form_and_its_subject_is_the_hash_of_it(text, name):
 def test_what_is_no_domain_is_refused(text):
     with pytest.raises(SubjectError, match="is no domain"):
         subject_of(text)
+
+
+@pytest.mark.parametrize("text", ["1.2.3.4", "127.0.0.1.", "１.２.３.４", "0x7f.1", "acme.0x", "7"])
+def test_address_of_a_machine_is_no_domain(text):
+    with pytest.raises(SubjectError, match="it is an IP address"):
+        subject_of(text)
