@@ -152,7 +152,8 @@ class Directory:
         Of several, that of the oldest work. Raises NotIndexedError if the directory has none.
         """
         with self._reading() as (connection, _):
-            found = manifest_named(connection, manifest_id)
+            # No id has a NUL, and PostgreSQL takes none in a query.
+            found = None if "\0" in manifest_id else manifest_named(connection, manifest_id)
         if found is None:
             raise NotIndexedError("There is no manifest with this id.", "Ask for one that a look-up names.")
         return found

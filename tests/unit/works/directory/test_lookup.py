@@ -13,7 +13,7 @@ from zkinfer.contracts.work_facts import FlagMoved, FlagRaised, GenerationProven
 from zkinfer.v1.works_pb2 import LookupWorkRequest
 from zkinfer.works.directory.question import MAX_CONTENT_BYTES
 from zkinfer.works.directory.store import Block, ModelState
-from zkinfer.works.errors import CodeError, ContentError, QueryError
+from zkinfer.works.errors import CodeError, ContentError, NotIndexedError, QueryError
 from zkinfer.works.iscc import encode, fingerprint
 from zkinfer.works.kinds import Origin
 from zkinfer.works.pixels import normalise
@@ -281,3 +281,11 @@ def test_new_works_are_found_by_a_directory_that_is_open(found, listed):
         found.read_files()
         assert [one.work.work for one in directory.lookup(query).matches] == [work, again]
         assert directory.as_of().block == found.store.last().number
+
+
+@pytest.mark.parametrize("name", ["", "\0", "urn:c2pa:\0", "%", "_", "../works.db", "u" * 100_000])
+def test_manifest_of_a_hostile_id_is_not_indexed(found_anywhere, name):
+    found_anywhere.register()
+    found_anywhere.follow()
+    with found_anywhere.directory() as directory, pytest.raises(NotIndexedError, match="no manifest"):
+        directory.manifest(name)
