@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,8 +78,12 @@ def make_servicers(
         page_size=dependencies.settings.limits.page_size,
     )
     inference = _inference(dependencies, watcher, submitter, waiting, memory)
-    files = ConcurrencyLimiter(dependencies.settings.limits.concurrent_files, too_many_files)
-    works = WorksServicer(directory=dependencies.works, files=files)
+    most = dependencies.settings.limits.concurrent_files
+    works = WorksServicer(
+        directory=dependencies.works,
+        files=ConcurrencyLimiter(most, too_many_files),
+        threads=ThreadPoolExecutor(most, thread_name_prefix="files"),
+    )
     return Servicers(inference=inference, operations=operations, proofs=proofs, models=models, works=works)
 
 

@@ -13,6 +13,7 @@ from zkinfer.v1.works_pb2_grpc import WorksServicer as Base
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from concurrent.futures import Executor
 
     from grpc import aio
 
@@ -32,10 +33,12 @@ class WorksServicer(Base):
     Args:
         directory: of the works; None if the server has none.
         files: limits the files that are looked at, each of which takes a child process and a second.
+        threads: wait for those processes, one for each file, so that files take no thread from other answers.
     """
 
     directory: Directory | None
     files: ConcurrencyLimiter
+    threads: Executor
 
     async def GetWork(
         self, request: works_pb2.GetWorkRequest, context: aio.ServicerContext[object, object]
@@ -81,7 +84,7 @@ class WorksServicer(Base):
         """What a look at a file gives. Its slot is held until it ends, also if the caller leaves before."""
         slot = ExitStack()
         slot.enter_context(self.files.slot(caller().name))
-        looking = asyncio.get_running_loop().run_in_executor(None, look)
+        looking = asyncio.get_running_loop().run_in_executor(self.threads, look)
         looking.add_done_callback(lambda _: slot.close())
         return await asyncio.shield(looking)
 

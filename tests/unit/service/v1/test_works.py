@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -35,8 +36,15 @@ def directory():
 
 
 @pytest.fixture
-def servicer(directory):
-    return WorksServicer(directory=directory, files=ConcurrencyLimiter(4, too_many_files))
+def threads(directory):
+    with ThreadPoolExecutor(4) as found:
+        yield found
+        directory.on.set()
+
+
+@pytest.fixture
+def servicer(directory, threads):
+    return WorksServicer(directory=directory, files=ConcurrencyLimiter(4, too_many_files), threads=threads)
 
 
 async def looking(servicer, directory, count):
@@ -66,8 +74,17 @@ async def test_caller_who_leaves_frees_no_slot_before_the_look_ends(servicer, di
         await servicer.LookupWork(FILE, None)
 
 
-async def test_server_without_a_directory_names_the_option():
-    servicer = WorksServicer(directory=None, files=ConcurrencyLimiter(4, too_many_files))
+async def test_files_take_no_thread_from_other_answers(servicer, directory):
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    async with asyncio.timeout(10):
+        tasks = await looking(servicer, directory, 2)
+        assert (await servicer.LookupWork(DIGEST, None)).standing == "unknown"
+    directory.on.set()
+    await asyncio.gather(*tasks)
+
+
+async def test_server_without_a_directory_names_the_option(threads):
+    servicer = WorksServicer(directory=None, files=ConcurrencyLimiter(4, too_many_files), threads=threads)
     for call in (servicer.GetWork(works_pb2.GetWorkRequest(work="0x"), None), servicer.LookupWork(FILE, None)):
         with pytest.raises(UnknownMethodError, match="--works DB"):
             await call
