@@ -14,6 +14,7 @@ import pytest
 from tests.browser.chromium import CHROMIUM, launched
 from tests.browser.records import recorded
 from tests.paths import PROGRAM
+from tests.unit.ui.work_server import serving
 
 from zkinfer.circuits.compile import CompileOptions, compile_model
 from zkinfer.circuits.engines import DEFAULT_ENGINE, ENGINES, engine_named
@@ -125,6 +126,13 @@ def full_link(environment, server, chain):
     """The link of a page with that server, node and ledger."""
     node = ("--rpc", chain.url, "--ledger", chain.ledger, "--confirmations", "1")
     with page_of(environment, "--server", server.url, *node) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def works_link(environment):
+    """The link of a page whose server answers about works with recorded documents."""
+    with serving() as server, page_of(environment, "--server", server.url) as found:
         yield found
 
 

@@ -5,6 +5,7 @@ import re
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from tests.unit.ui.work_documents import work_id
 
 from zkinfer.ui.app import _routes
 from zkinfer.ui.language import catalogues
@@ -14,6 +15,7 @@ _STATUS = "Failed to load resource: the server responded with a status of"
 _NO_PAGES = {
     "/open/{key}",  # leads to the first page
     "/language",
+    "/works",  # leads to the look-up
     "/tasks/{task}/events",
     "/tasks/{task}/attestation",
     "/server/proofs/{proof}/attestation",
@@ -78,6 +80,7 @@ def places(chromium, full_link, proven, server, chain):
         [
             *("/", "/demo", "/server", "/records", "/nowhere", "/open/wrong"),
             *("/server/models/digits/1", f"/server/proofs/{server.proof}", "/server/proofs/nothing"),
+            *("/works/look-up", "/works/claims", f"/works/{work_id(1)}"),  # its server knows none: see test_works.py
             *(f"/records?request_id={one}" for one in (chain.answered, chain.open, "0x" + "ab" * 32, "malformed")),
             *(valid, refused, undecided, answer, forgery),
             *(f"{task}/report.html" for task in (valid, refused, answer, forgery)),
@@ -132,7 +135,7 @@ def test_page_without_session_or_server_keeps_no_one_out(look, link, language, s
     page, problems = look(None, **options)
     assert faults(page, problems, f"{base}/") == []  # says how to open it
     page.goto(link)
-    assert faults(page, problems, f"{base}/server") == []
+    assert [faults(page, problems, f"{base}{path}") for path in ("/server", "/works/look-up")] == [[], []]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

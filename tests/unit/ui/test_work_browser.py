@@ -92,7 +92,7 @@ def test_pages_show_what_the_server_says(parts, server):
     browser.get(f"/open/{made.access.key}")
     page = browser.get(f"/works/{server.work}?subject=dns:acme.example&commercial=on").text
     assert "Yes, a licence covers this." in page
-    assert f"<h1 id=\"name\"><bdi>{server.certificate.name}</bdi></h1>" in page
+    assert f'<h1 id="name"><bdi>{server.certificate.name}</bdi></h1>' in page
     assert 'data-level="claimed"' in page
     found = browser.post("/works/look-up", {}, {"content": ("cat.jpg", server.file)}).text
     assert f'href="/works/{server.work}"' in found
