@@ -9,6 +9,8 @@ from pathlib import Path
 from PIL import Image
 from tests.browser.chromium import launched
 from tests.paths import PROGRAM, ROOT
+from tests.unit.ui.work_documents import work_id
+from tests.unit.ui.work_server import KNOWN_ISCC, serving
 
 FOLDER = ROOT / "docs/guides/page"
 DESKTOP, PHONE = {"width": 1100, "height": 760}, {"width": 390, "height": 780}
@@ -34,6 +36,25 @@ def main():
         phone.wait_for_selector(".verdict[data-outcome=refused]")
         take(phone, "refused-phone")
         process.send_signal(signal.SIGINT)
+        works(browser)
+
+
+def works(browser):
+    """A work on a desktop, and a look-up on a phone; what the server says is recorded."""
+    with serving() as server:
+        command = [PROGRAM, "ui", "--listen", "127.0.0.1:0", "--server", server.url]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            link = re.search(r"http://\S+", process.stdout.readline())[0]
+            base = link.partition("/open/")[0]
+            desktop = opened(browser, link, viewport=DESKTOP, locale="en-GB")
+            desktop.goto(f"{base}/works/{work_id(1)}")
+            take(desktop, "work-desktop")
+            desktop.locator("#lineage").evaluate("heading => heading.scrollIntoView()")
+            take(desktop, "lineage-desktop")
+            phone = opened(browser, link, viewport=PHONE, locale="fr-FR", color_scheme="dark")
+            phone.goto(f"{base}/works/look-up?code={KNOWN_ISCC}&subject=dns:acme.example&commercial=on")
+            take(phone, "look-up-phone")
+            process.send_signal(signal.SIGINT)
 
 
 def opened(browser, link, **options):

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
     Role = Literal["parent", "self", "child", "more"]
 
-MOST: Final = 7
+MOST: Final = 5
 """How many children are drawn; a place tells how many more there are."""
 _WIDE, _GAP, _MOST_WIDE, _SELF_WIDE = 896.0, 16.0, 200.0, 248.0
 _HIGH, _BETWEEN = 60.0, 76.0
 _NARROW, _TRUNK, _LEFT, _STEP = 328.0, 14.0, 76.0, 74.0
-_LETTER: Final = 7.6
+_LETTER: Final = 8.8
 """Width of a letter of a name, on average."""
 
 
@@ -64,12 +64,13 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A line with an arrow towards the parent: a path of SVG, and the share beside it."""
+    """A line with an arrow towards the parent: a path of SVG, and the share beside it, where the line does not bend."""
 
     path: str
     share_bps: int | None
     x: float
     y: float
+    anchor: Literal["start", "end"] = "start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +163,9 @@ def _between(child: Node, parent: Node, share: float) -> Edge:
     top, bottom = parent.y + parent.height, child.y
     half = (top + bottom) / 2
     path = f"M{start:.1f} {bottom:.1f}C{start:.1f} {half:.1f} {end:.1f} {half:.1f} {end:.1f} {top + 7:.1f}"
-    if child.role == "self":
-        return Edge(path, _share_of(parent), end + 7, top + 25)
-    return Edge(path, _share_of(child), start + 7, bottom - 12)
+    other, x, y = (parent, end, top + 25) if child.role == "self" else (child, start, bottom - 12)
+    bends_right = x < (start + end) / 2
+    return Edge(path, _share_of(other), x - 7 if bends_right else x + 7, y, "end" if bends_right else "start")
 
 
 def _branch(node: Node, own: Node) -> Edge:

@@ -52,7 +52,7 @@ def test_work_shows_evidence_offers_lineage_and_income(browser):
     assert "years: 1" in text
     assert f'<a href="/works/{documents.work_id(2)}" class="node parent"' in text
     assert "Painter of cats" in text
-    assert "+ 2" in text
+    assert "+ 4" in text
     assert "<strong>3</strong> ether received in all" in text
     assert "Who owns the copyright" in text
     assert "As of block 4711 of chain 31337" in text
