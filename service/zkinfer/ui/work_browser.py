@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from zkinfer.circuits.errors import InputError
@@ -63,14 +64,16 @@ class WorkBrowser:
         return parsed(Work, await self._http.get(f"v1/works/{_id(work)}", most=_MAX_DOCUMENT), "work")
 
     async def related(self, works: Iterable[str]) -> dict[str, Work]:
-        """Those of these works that the server shows now, by id: what is missing is not known to it any more."""
+        """Those of these works that the server knows, by id; raises InputError and ServerError as `work`."""
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(work: str) -> Work | None:
             async with gate:
                 try:
                     return await self.work(work)
-                except ServerError:
+                except ServerError as err:
+                    if err.status != HTTPStatus.NOT_FOUND:
+                        raise
                     return None
 
         found = await asyncio.gather(*map(one, dict.fromkeys(works)))

@@ -172,3 +172,18 @@ def test_page_without_a_server_says_how_to_name_one(parts):
     assert "zkinfer ui --server" in found.get("/works/look-up").text
     assert found.get("/works").headers["location"] == "/works/look-up"
     assert found.get(ONE).status_code == 404
+
+
+def test_parent_that_the_server_does_not_know_is_named_by_its_id(browser, monkeypatch):
+    own = documents.family()[documents.work_id(1)]
+    monkeypatch.setattr(documents, "family", lambda: {own["work"]: own})
+    text = browser.get(ONE).text
+    assert documents.work_id(2)[:10] in text
+    assert "name unknown" in text
+
+
+def test_malformed_parent_is_no_unknown_one(browser, monkeypatch):
+    works = documents.family()
+    bad = works | {documents.work_id(2): {"work": "0x1"}}
+    monkeypatch.setattr(documents, "family", lambda: bad)
+    assert browser.get(ONE).status_code == 502
