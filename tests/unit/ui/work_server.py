@@ -68,7 +68,7 @@ def serving():
     """The server until the end of the block; `url` is its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
     server.asked, server.url = [], f"http://127.0.0.1:{server.server_port}"
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
         yield server
