@@ -202,6 +202,16 @@ class Rest(_Group):
         return None if self.listen is None else Address.parse(self.listen)
 
 
+class Works(_Group):
+    """Answers about registered works; needs the extra `works`."""
+
+    directory: SecretStr | None = None
+    """The directory that `zkinfer works index` keeps: a file, or `postgresql+psycopg://...`. Default: none."""
+    roots: Path | None = None
+    """Certificates in PEM whose C2PA signers are trusted, for the labels of files. Default: none, so that no signer is
+    vouched for."""
+
+
 class ModelSettings(_Group):
     """Settings of one model: a table `[models.NAME]` in the file. They apply to all its versions."""
 
@@ -232,9 +242,6 @@ class Settings(BaseSettings):
     that is not set, `zkinfer` in `XDG_STATE_HOME` or `~/.local/state`."""
     store: SecretStr | None = None
     """Database of jobs, `postgresql+psycopg://...`. Default: SQLite in the state folder."""
-    works: SecretStr | None = None
-    """Directory of works, as `zkinfer works index` makes it: a file, or `postgresql+psycopg://...`. Needs the extra
-    `works`. Default: none."""
     tokens: Path | None = None
     """File of bearer tokens. Default: `tokens.json` in the state folder."""
     metrics: str | None = None
@@ -257,6 +264,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     telemetry: Telemetry = Telemetry()
     rest: Rest = Rest()
+    works: Works = Works()
     models: dict[str, ModelSettings] = Field(default_factory=dict)
 
     @classmethod

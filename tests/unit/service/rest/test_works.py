@@ -13,7 +13,6 @@ import zlib
 import jsonschema_rs
 import pytest
 from PIL import Image
-from pydantic import SecretStr
 from tests.unit.contracts.work_scene import offer_of
 from tests.unit.contracts.work_scene import scene as new_scene
 from tests.unit.service.rest.conftest import lasting
@@ -22,6 +21,7 @@ from tests.unit.works.directory.directories import followed, signed_work
 from zkinfer.client.errors import CallError
 from zkinfer.client.works import WorksClient
 from zkinfer.contracts.market import subject_of
+from zkinfer.service.settings import Works
 from zkinfer.works.directory.lookup import Directory
 from zkinfer.works.iscc import ALGORITHM
 from zkinfer.works.prints import DISTANCE_LIMIT
@@ -75,7 +75,7 @@ def door(tiny, tmp_path_factory):
     found.follow()
     found.read_files()
     database = f"{folder}/works.db"
-    with lasting(tiny, folder, works=SecretStr(database)) as server, found.store:
+    with lasting(tiny, folder, works=Works(directory=database)) as server, found.store:
         yield Door(server.rest_address, server.address, path, certificate, work, database)
 
 

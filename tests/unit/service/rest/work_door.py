@@ -4,9 +4,10 @@ import json
 import urllib.error
 import urllib.request
 
-from pydantic import SecretStr
 from tests.unit.contracts.work_scene import scene as new_scene
 from tests.unit.works.directory.directories import followed
+
+from zkinfer.service.settings import Works
 
 
 class Door:
@@ -33,7 +34,7 @@ def known_in(folder):
     with found.store:
         work = found.register()
         found.follow()
-    return SecretStr(f"{folder}/works.db"), work
+    return Works(directory=f"{folder}/works.db"), work
 
 
 def refused(door, path, data=None, **headers):
