@@ -41,7 +41,7 @@ class ContentClaim(Claim):
     `outputs` is the SHA-256 of the output words of the model that made it, as in an attestation.
     """
 
-    size: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Field(ge=0, lt=1 << 53)]
     media_type: Text
     iscc64: Iscc | None = None
     iscc256: Iscc | None = None

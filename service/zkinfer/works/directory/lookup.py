@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from zkinfer.v1 import works_pb2
 from zkinfer.works.directory.authority import Asked, authorisation_of
-from zkinfer.works.directory.label import UNKNOWN, label_of_certified, label_of_copy, label_of_marks, strongest
+from zkinfer.works.directory.label import UNKNOWN, label_of_copy, label_of_marks, strongest
 from zkinfer.works.directory.matches import (
     answered,
     codes_in,
@@ -33,7 +33,7 @@ from zkinfer.works.directory.question import (
 )
 from zkinfer.works.directory.search import Codes
 from zkinfer.works.directory.store import Store
-from zkinfer.works.directory.views import state_of, work_of
+from zkinfer.works.directory.views import label_of_certified_file, state_of, work_of
 from zkinfer.works.errors import NotIndexedError, QueryError
 from zkinfer.works.evidence import UNPROVEN
 
@@ -121,7 +121,7 @@ class Directory:
             matches = answered(connection, state, in_order(connection, exact, hits)[:most])
             answer = works_pb2.LookupWorkResponse(
                 certified=bool(exact),
-                label=_label_of(question, matches),
+                label=_label_of(connection, question, matches),
                 authorised=UNKNOWN,
                 standing=matches[0].work.standing if matches else UNKNOWN,
                 offers=matches[0].work.offers if matches else (),
@@ -213,17 +213,19 @@ class Directory:
         return [BoundManifest(name, similarity) for name, similarity in best.items()][:most]
 
 
-def _label_of(question: Question, matches: Sequence[works_pb2.WorkMatch]) -> works_pb2.WorkLabel:
+def _label_of(
+    connection: Connection, question: Question, matches: Sequence[works_pb2.WorkMatch]
+) -> works_pb2.WorkLabel:
     """The label of what was looked up: from the first work that was found, and from its own credentials."""
     of_marks = None if question.marks is None else label_of_marks(question.marks)
     if not matches:
         return strongest(None, of_marks)
     first = matches[0]
-    label = first.work.label
+    by_content = first.by == "sha256" and first.work.content == question.sha256
+    is_of_work = by_content or first.by == "print"
+    label = first.work.label if is_of_work else label_of_certified_file(connection, first.work.work)
     if first.by != "sha256":
         label = label_of_copy(label, first.distance, first.compared)
-    elif first.work.content != question.sha256:
-        label = label_of_certified(label)
     return strongest(label, of_marks)
 
 

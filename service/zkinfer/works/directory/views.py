@@ -12,7 +12,7 @@ from zkinfer.contracts.works import ZERO_WORD
 from zkinfer.v1 import works_pb2
 from zkinfer.works.certificate import Certificate
 from zkinfer.works.directory import tables
-from zkinfer.works.directory.label import Generation, label_of
+from zkinfer.works.directory.label import Generation, label_of, label_of_certified
 from zkinfer.works.errors import DirectoryError, NotIndexedError
 from zkinfer.works.kinds import Origin
 from zkinfer.works.terms import Use
@@ -84,6 +84,19 @@ def work_of(connection: Connection, state: State, work: str) -> works_pb2.Work:
         print_sure="" if prints is None else prints.sure,
         as_of=state.block,
     )
+
+
+def label_of_certified_file(connection: Connection, work: str) -> works_pb2.WorkLabel:
+    """The label of the file that a registered work's certificate names.
+
+    A record proves how the work's content was made. What that says of the file is known only if the certificate names
+    the same answer: anybody can register a proven answer with a certificate of anything, even with somebody else's.
+    """
+    row = connection.execute(select(tables.works).where(tables.works.c.work == work)).one()
+    certificate, generation = _certificate_of(connection, work), _generation_of(connection, work)
+    if generation is None or certificate is None or f"0x{certificate.predicate.content.outputs}" != row.content:
+        return label_of(Origin(row.origin), None, None if certificate is None else certificate.predicate)
+    return label_of_certified(label_of(Origin.GENERATED, generation, certificate.predicate))
 
 
 def standing_of(connection: Connection, work: str) -> str:
