@@ -153,7 +153,8 @@ class Follower:
         shares = dict(self._works.parents(number)) if fact.parents else {}
         if sorted(shares) != sorted(int(one, 16) for one in fact.parents):
             raise RpcError("The node tells other parents of a work than its log.", "Ask another node.")
-        return Lineage(self._works.till_of(number), tuple(shares[int(one, 16)] for one in fact.parents))
+        registered = self._block(fact.block).time
+        return Lineage(self._works.till_of(number), registered, tuple(shares[int(one, 16)] for one in fact.parents))
 
     def _state_of(self, listing: str) -> ModelState:
         deployed = self._sources.deployed

@@ -149,7 +149,7 @@ class Directory:
     def manifest(self, manifest_id: str) -> bytes:
         """The C2PA manifest store whose active manifest has this id (`urn:c2pa:...`), as it was registered.
 
-        Of several, that of the oldest work. Raises NotIndexedError if the directory has none.
+        Of several, that of the work that was registered first. Raises NotIndexedError if the directory has none.
         """
         with self._reading() as (connection, _):
             # No id has a NUL, and PostgreSQL takes none in a query.

@@ -1,11 +1,16 @@
-"""The works that a digest or a fingerprint finds, in the order in which they are answered, and their manifests."""
+"""The works that a digest or a fingerprint finds, in the order in which they are answered, and their manifests.
+
+A commitment proves when its maker knew a content and its pixels, nothing else. So a work is as old as its commitment
+where its content or its proven print is found, and as its registration where its certificate or its manifest is: these
+are chosen then, perhaps after another's file was seen.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import select, union
+from sqlalchemy import case, select, union
 
 from zkinfer.v1 import works_pb2
 from zkinfer.works.directory.search import Entry, whole
@@ -24,7 +29,7 @@ if TYPE_CHECKING:
 
 MAX_HITS: Final = 1000
 """Of the nearest works that are put in order."""
-_AGE: Final = (works.c.since, works.c.block, works.c.place)
+_PLACE: Final = (works.c.block, works.c.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,9 @@ def works_of_file(connection: Connection, sha256: str) -> list[str]:
     by_content = select(works.c.work).where(works.c.content == sha256)
     by_certificate = select(works.c.work).join(certificates, CERTIFIED).where(certificates.c.sha256 == sha256)
     found = works.c.work.in_(union(by_content, by_certificate))  # each has its index, which a condition on both has not
-    return list(connection.scalars(select(works.c.work).where(found).order_by(*_AGE).limit(MAX_HITS)))
+    age = case((works.c.content == sha256, works.c.since), else_=works.c.registered)
+    query = select(works.c.work).where(found).order_by(age, *_PLACE).limit(MAX_HITS)
+    return list(connection.scalars(query))
 
 
 def in_order(connection: Connection, exact: Sequence[str], hits: Sequence[Hit]) -> list[Match]:
@@ -69,8 +76,12 @@ def in_order(connection: Connection, exact: Sequence[str], hits: Sequence[Hit]) 
     known = set(exact)
     others = {one.work: one for one in hits if one.work not in known}
     nearest = dict(sorted(others.items(), key=lambda item: item[1].distance)[:MAX_HITS])
-    by_age = list(connection.scalars(select(works.c.work).where(works.c.work.in_(nearest)).order_by(*_AGE)))
-    ordered = sorted(by_age, key=lambda work: 0 if (hit := nearest[work]).is_evidence else 1 + hit.distance)
+    query = select(works.c.work, works.c.since, works.c.registered, *_PLACE).where(works.c.work.in_(nearest))
+    ages = {
+        row.work: (row.since if nearest[row.work].proven else row.registered, row.block, row.place)
+        for row in connection.execute(query)
+    }
+    ordered = sorted(ages, key=lambda work: (0 if (hit := nearest[work]).is_evidence else 1 + hit.distance, ages[work]))
     found = [Match(work, "sha256") for work in exact]
     return found + [_match(nearest[work]) for work in ordered]
 
@@ -108,12 +119,12 @@ def require_work(connection: Connection, state: State, work: str) -> None:
 
 
 def manifest_named(connection: Connection, manifest_id: str) -> bytes | None:
-    """The store with this active manifest that the oldest work names; None if there is none."""
+    """The store with this active manifest that the first registered work names; None if there is none."""
     query = (
         select(manifests.c.store)
         .join(works, works.c.manifest == manifests.c.digest)
         .where(manifests.c.manifest_id == manifest_id)
-        .order_by(*_AGE)
+        .order_by(*_PLACE)
     )
     found: bytes | None = connection.scalar(query.limit(1))
     return found

@@ -52,9 +52,16 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What a work's logs do not say: its till, and the shares of its parents in hundredths of a percent."""
+    """What a work's logs do not say.
+
+    Args:
+        till: its address.
+        registered: the time of its block in Unix seconds, which `since` precedes if there was a commitment.
+        shares: of its parents, in hundredths of a percent.
+    """
 
     till: str
+    registered: int
     shares: tuple[int, ...]
 
 
@@ -269,7 +276,8 @@ def _rows_by_table(found: Sequence[Fact], lineages: Mapping[str, Lineage]) -> di
         row = {one.name: _column(table, one.name, getattr(fact, one.name)) for one in fields(fact)}
         if isinstance(fact, Registered):
             lineage = lineages[fact.work]
-            row = {name: value for name, value in row.items() if name != "parents"} | {"till": lineage.till}
+            row = {name: value for name, value in row.items() if name != "parents"}
+            row |= {"till": lineage.till, "registered": lineage.registered}
             rows.setdefault(parents, []).extend(_parents(fact, lineage))
         rows.setdefault(table, []).append(row)
     return {table: some for table, some in rows.items() if some}

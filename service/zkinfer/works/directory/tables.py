@@ -81,6 +81,7 @@ works = _fact(
     Column("pixels", _WORD, nullable=False),
     Column("uri", Text, nullable=False),
     Column("till", _ADDRESS, nullable=False),
+    Column("registered", BigInteger, nullable=False),
 )
 
 parents = Table(

@@ -60,6 +60,36 @@ def test_certificate_of_a_photograph_does_not_prove_that_a_model_made_it(found):
     assert answer.label.record == ""
 
 
+@pytest.mark.parametrize("by", ["sha256", "iscc"])
+def test_commitment_to_another_content_gives_a_false_certificate_no_age(found, by):
+    _, certificate, what = signed_work(found)
+    early = image(content="0x" + "cc" * 32, origin="generated", salt="0x" + "55" * 32)
+    scene = found.scene
+    scene.as_(3)[0].commit(early.commitment(scene.address(3)))
+    scene.chain._web3.provider.ethereum_tester.time_travel(scene.chain.time() + 1000)
+    honest = found.register(what=what)
+    forged = found.register(account=3, what=replace(early, attestation=false_certificate(found, certificate)))
+    found.follow()
+    found.read_files()
+    query = {"sha256": certificate.sha256} if by == "sha256" else {"iscc": certificate.predicate.content.iscc256}
+    answer = look_up(found, **query)
+    assert [one.work.work for one in answer.matches] == [honest, forged]
+    assert answer.label.ai_generated == "no"
+
+
+def test_commitment_to_the_file_itself_keeps_its_age(found):
+    _, certificate, what = signed_work(found)
+    scene = found.scene
+    salted = replace(what, salt="0x" + "55" * 32)
+    scene.as_(1)[0].commit(salted.commitment(scene.address(1)))
+    scene.chain._web3.provider.ethereum_tester.time_travel(scene.chain.time() + 1000)
+    copy = found.register(account=3, what=replace(what, attestation="0x" + "00" * 32))
+    first = found.register(what=salted)
+    found.follow()
+    found.read_files()
+    assert [one.work.work for one in look_up(found, sha256=certificate.sha256).matches] == [first, copy]
+
+
 def test_absurd_size_in_a_certificate_does_not_end_every_look_up(found):
     _, certificate, _ = signed_work(found)
     attestation = false_certificate(found, certificate, size=1 << 70)
