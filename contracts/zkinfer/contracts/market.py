@@ -81,7 +81,8 @@ def domain_of(text: str) -> str:
     Raises SubjectError for anything else than the name of a host, such as an IP address.
     """
     try:
-        name = idna.encode(text.removesuffix("."), uts46=True, std3_rules=True).decode("ascii").lower()
+        mapped = idna.uts46_remap(text, std3_rules=True)  # which turns every kind of dot into one
+        name = idna.encode(mapped.removesuffix(".") + ".").decode("ascii").lower().removesuffix(".")
     except (idna.IDNAError, UnicodeError) as err:
         raise SubjectError(
             f"{text[:80]!r} is no domain: {str(err)[:120]}.", "Write it as in an address: acme.example."

@@ -10,6 +10,7 @@ from zkinfer.contracts.market import domain_of, subject_of
     [
         ("acme.example", "acme.example"),
         ("ACME.Example.", "acme.example"),
+        ("ACME\uff0eexample\u3002", "acme.example"),
         ("bücher.example", "xn--bcher-kva.example"),
         ("BÜCHER.example", "xn--bcher-kva.example"),
         ("faß.example", "xn--fa-hia.example"),
@@ -22,7 +23,19 @@ def test_domain_has_one_form_and_its_subject_is_the_hash_of_it(text, name):
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "a..b", "-a.example", "a b.example", "https://acme.example", "a" * 64, "\ud800.example"]
+    "text",
+    [
+        "",
+        ".",
+        "a..b",
+        "acme.example..",
+        "acme.example\u3002.",
+        "-a.example",
+        "a b.example",
+        "https://acme.example",
+        "a" * 64,
+        "\ud800.example",
+    ],
 )
 def test_what_is_no_domain_is_refused(text):
     with pytest.raises(SubjectError, match="is no domain"):

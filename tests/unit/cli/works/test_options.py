@@ -15,7 +15,7 @@ def test_id_of_a_work_is_a_word_that_every_command_takes(work):
 
 @pytest.mark.parametrize("text", [hex(7), work_id(7), hex(2**252 - 1), work_id(2**256 - 1)])
 def test_parent_is_named_by_its_word_whatever_its_leading_zeros(text):
-    found = _parent(f"original={text}")
+    found, _ = _parent(f"original={text}")
     assert (found.role, found.work, found.sha256) == ("original", work_id(int(text, 16)), None)
 
 
