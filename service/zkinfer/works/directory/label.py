@@ -107,14 +107,27 @@ def label_of_marks(marks: Marks) -> WorkLabel | None:
     return WorkLabel(ai_generated=answer, basis="c2pa", level=Level.ATTESTED, text=text)
 
 
-def strongest(of_work: WorkLabel | None, of_marks: WorkLabel | None) -> WorkLabel:
-    """The label of a file, of those that its work and its own credentials give."""
+def strongest(of_work: WorkLabel | None, of_marks: WorkLabel | None, *, trusted: bool = False) -> WorkLabel:
+    """The label of a file, of those that its work and its own credentials give.
+
+    Anybody can register a file, and anybody can sign credentials: where the two contradict each other and neither is
+    proven or vouched for, nothing is known.
+
+    Args:
+        of_work: the label that its work gives it, if any.
+        of_marks: the label that its credentials give it, if any.
+        trusted: whether a given root vouches for the credentials' signer.
+    """
     if of_work is None or not of_work.level:
         return of_marks or of_work or unknown("Nothing that is known here says what made it.")
-    if of_marks is None or of_work.level != Level.CLAIMED:
+    if of_marks is None or of_work.level == Level.PROVEN:
         return of_work
-    if of_marks.ai_generated != of_work.ai_generated:
-        of_marks.text = f"{of_marks.text} What is registered says otherwise: {of_work.text}"
+    if of_marks.ai_generated == of_work.ai_generated:
+        return of_marks if of_work.level == Level.CLAIMED else of_work
+    text = f"{of_marks.text} What is registered says otherwise: {of_work.text}"
+    if not trusted:
+        return unknown(f"What is said of it contradicts itself. {text}")
+    of_marks.text = text
     return of_marks
 
 

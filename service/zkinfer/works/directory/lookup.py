@@ -218,6 +218,7 @@ def _label_of(
 ) -> works_pb2.WorkLabel:
     """The label of what was looked up: from the first work that was found, and from its own credentials."""
     of_marks = None if question.marks is None else label_of_marks(question.marks)
+    trusted = question.marks is not None and question.marks.state == "Trusted"
     if not matches:
         return strongest(None, of_marks)
     first = matches[0]
@@ -226,7 +227,7 @@ def _label_of(
     label = first.work.label if is_of_work else label_of_certified_file(connection, first.work.work)
     if first.by != "sha256":
         label = label_of_copy(label, first.distance, first.compared)
-    return strongest(label, of_marks)
+    return strongest(label, of_marks, trusted=trusted)
 
 
 def _results(wanted: int) -> int:

@@ -91,6 +91,16 @@ def test_stronger_evidence_gives_the_label_of_a_file():
     assert strongest(claimed, None) == claimed
     assert strongest(unknown("?"), camera) == strongest(None, camera) == camera
     assert said(strongest(None, None)) == ("unknown", "none", "")
-    disputed = strongest(claimed, camera)
-    assert said(disputed) == ("no", "c2pa", "attested")
-    assert "What is registered says otherwise" in disputed.text
+    trusted = strongest(claimed, camera, trusted=True)
+    assert said(trusted) == ("no", "c2pa", "attested")
+    assert "What is registered says otherwise" in trusted.text
+
+
+@pytest.mark.parametrize("level", ["claimed", "attested"])
+def test_credentials_of_nobody_known_neither_outweigh_a_registration_nor_yield_to_one(level):
+    registered = label_of(Origin.GENERATED, SOUND, None)
+    registered = label_of_copy(registered, 0, 256) if level == "claimed" else label_of_certified(registered)
+    disputed = strongest(registered, label_of_marks(Marks("Valid", source_type="digitalCapture")))
+    assert said(disputed) == ("unknown", "none", "")
+    assert "contradicts itself" in disputed.text
+    assert registered.text in disputed.text
