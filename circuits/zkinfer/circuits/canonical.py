@@ -52,7 +52,8 @@ def load(data: bytes, *, max_bytes: int, what: str, max_values: int = MAX_VALUES
             parse_float=_finite(what),
         )
     except json.JSONDecodeError as err:
-        raise JsonError(f"The {what} is not JSON: {err.msg} at line {err.lineno}, column {err.colno}.") from err
+        problem = err.msg.removesuffix(" at")  # as in "Unterminated string starting at"
+        raise JsonError(f"The {what} is not JSON: {problem} at line {err.lineno}, column {err.colno}.") from err
     except ValueError as err:  # an integer literal beyond the interpreter's digit limit
         raise JsonError(f"The {what} holds a number that is too long.") from err
     return value

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit
 
+from requests.exceptions import ConnectionError as NoConnection
 from requests.exceptions import RequestException
 
 from zkinfer.contracts import strict_json
@@ -153,7 +154,9 @@ def rpc_errors(web3: Web3) -> Iterator[None]:
     except _NO_ANSWER as err:
         url = _url_of(web3)
         host = redacted(url) if url else "the chain"
-        raise RpcError(f"{host} gave no valid answer ({type(err).__name__}).", "Check --rpc.") from None
+        own = bool(url) and is_loopback(parse_url(url))
+        start = ", or start a node there: zkinfer chain dev" if own and isinstance(err, NoConnection) else ""
+        raise RpcError(f"{host} gave no valid answer ({type(err).__name__}).", f"Check --rpc{start or '.'}") from None
 
 
 def _without_url(text: str, web3: Web3) -> str:

@@ -94,6 +94,10 @@ WORK_REVERTS: Final[dict[str, tuple[str, str]]] = {
         "Buy a licence of the older work.",
     ),
     "UnknownWork(uint256)": ("There is no such work.", _LOOK),
+    "NothingToWithdraw()": (
+        "Nothing is credited to the paying account.",
+        "Pay with the account that earned; what works earned is credited by: zkinfer works settle WORK",
+    ),
     "NothingToSweep()": ("The till is empty.", "Wait for the next payment."),
     "NotAContributor(address,uint128)": (
         "The fund's root does not have this account with this weight.",

@@ -54,6 +54,7 @@ def test_dump_of_a_non_finite_number_is_refused(value):
         (b"[1,]", "is not JSON"),
         (b"01", "is not JSON"),
         (b"[1]\x00", "is not JSON"),
+        (b'{"a', "is not JSON: Unterminated string starting at line 1, column 2"),
         (b"\xef\xbb\xbf{}", "is not JSON: Unexpected UTF-8 BOM"),
         (b"\xff\xfe{\x00}\x00", r"is not UTF-8 text \(byte 0\)"),
         (b'{"a":"\xe9"}', r"is not UTF-8 text \(byte 6\)"),

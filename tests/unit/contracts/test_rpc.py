@@ -5,7 +5,7 @@ from web3 import Web3
 
 from zkinfer.contracts.chain import Chain
 from zkinfer.contracts.errors import RpcError, WrongChainError
-from zkinfer.contracts.rpc import connect, is_loopback, parse_url, redacted
+from zkinfer.contracts.rpc import connect, is_loopback, parse_url, redacted, rpc_errors
 
 SECRET = "https://user:hunter2@mainnet.example:8443/v3/0123456789?key=hunter3"
 
@@ -58,6 +58,14 @@ def test_unreachable_node_is_reported():
     with pytest.raises(RpcError, match=r"http://127\.0\.0\.1:1 gave no valid answer") as refused:
         Chain(connect("http://127.0.0.1:1/secret")).balance("0x" + "22" * 20)
     assert "secret" not in str(refused.value)
+    assert refused.value.cure == "Check --rpc, or start a node there: zkinfer chain dev"
+
+
+def test_node_elsewhere_is_not_said_to_be_started_here():
+    web3 = connect("https://mainnet.example")
+    with pytest.raises(RpcError) as refused, rpc_errors(web3):
+        raise NoConnection
+    assert refused.value.cure == "Check --rpc."
 
 
 def test_secret_is_redacted_from_node_errors(monkeypatch):

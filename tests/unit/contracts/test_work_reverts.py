@@ -15,7 +15,7 @@ def errors_of(contract):
 
 @pytest.mark.parametrize("contract", WORK_CONTRACTS)
 def test_every_error_of_a_work_contract_has_a_meaning_and_a_cure(contract):
-    shared = {"AddressMissing(string)", "NothingToWithdraw()", "PaymentFailed(address)", "WrongValue(uint256,uint256)"}
+    shared = {"AddressMissing(string)", "PaymentFailed(address)", "WrongValue(uint256,uint256)"}
     assert errors_of(contract) - shared <= WORK_REVERTS.keys() | FEED_REVERTS.keys()
 
 
@@ -34,3 +34,9 @@ def test_advice_follows_from_the_revert_data():
     meaning, cure = revert_advice(keccak256(b"BadSignature()")[:4])
     assert "did not sign exactly this registration" in meaning
     assert "zkinfer works agree" in cure
+
+
+def test_empty_withdrawal_says_how_income_is_credited():
+    meaning, cure = revert_advice(keccak256(b"NothingToWithdraw()")[:4])
+    assert meaning == "Nothing is credited to the paying account."
+    assert "zkinfer works settle" in cure

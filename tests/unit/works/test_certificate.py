@@ -44,6 +44,13 @@ def test_file_is_the_certified_one_or_refused(certificate):
         certificate.require_file("cd" * 32)
 
 
+@pytest.mark.parametrize("data", [b'{"payload":"', b"{}", b'{"chainId":1}'])
+def test_truncated_or_other_file_is_refused_with_a_cure(data):
+    with pytest.raises(CertificateError) as refused:
+        Certificate.from_bytes(data)
+    assert refused.value.cure == "It is truncated, altered or another file: give the certificate as it was written."
+
+
 @given(st.data())
 def test_every_changed_byte_is_refused(certificate, data):
     content = bytearray(certificate.to_bytes())

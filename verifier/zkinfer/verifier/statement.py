@@ -120,7 +120,7 @@ def load_document(data: bytes, *, what: str, max_bytes: int) -> Any:  # noqa: AN
     try:
         return canonical.load_canonical(data, max_bytes=max_bytes, what=what)
     except JsonError as err:
-        raise MalformedAttestationError(err.cause, err.cure) from err
+        raise MalformedAttestationError(err.cause, err.cure or _another(what)) from err
 
 
 def read_document(data: bytes, kind: type[Document], *, what: str) -> Document:
@@ -135,10 +135,14 @@ def read_document(data: bytes, kind: type[Document], *, what: str) -> Document:
     try:
         document = kind.model_validate_json(data)
     except ValidationError as err:
-        raise MalformedAttestationError(f"The {what} is malformed: {first_problem(err)}.") from err
+        raise MalformedAttestationError(f"The {what} is malformed: {first_problem(err)}.", _another(what)) from err
     if write_document(document) != data:
-        raise MalformedAttestationError(f"The {what} has a field that is not in canonical form.")
+        raise MalformedAttestationError(f"The {what} has a field that is not in canonical form.", _another(what))
     return document
+
+
+def _another(what: str) -> str:
+    return f"It is truncated, altered or another file: give the {what} as it was written."
 
 
 class _Signature(BaseModel):

@@ -301,7 +301,10 @@ def open_signer(payment: Payment, chain_id: int) -> Signer:
     }
     if len(given := [name for name, value in accounts.items() if value is not None]) != 1:
         problem = " and ".join(given) + " exclude each other" if given else "no paying account is given"
-        raise typer.BadParameter(f"{problem}: give --keystore FILE, or --signer URL with --account")
+        raise typer.BadParameter(
+            f"{problem}: give --keystore FILE, or --signer URL with --account; on a development chain, "
+            "--unsafe-dev-account N"
+        )
     if payment.keystore is not None:
         return load_keystore(payment.keystore, read_passphrase(payment.passphrase_file, confirm=False))
     if payment.unsafe_dev_account is not None:

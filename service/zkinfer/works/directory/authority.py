@@ -63,7 +63,8 @@ class Asked:
         if _ACCOUNT.fullmatch(account):
             return cls(wanted, account=account)
         if not subject.startswith("dns:"):
-            raise QueryError(f"{subject[:80]!r} is no subject.", "Write dns:acme.example, or an account: 0x...")
+            cause = f"{subject[:80]!r} is no subject." if subject else "No subject is named."
+            raise QueryError(cause, "Write who wants to use it: dns:acme.example, or an account: 0x...")
         try:
             return cls(wanted, domain=domain_of(subject.removeprefix("dns:")))
         except SubjectError as err:

@@ -107,7 +107,7 @@ def test_address_book_is_in_the_home_unless_one_is_given(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("payment", "message"),
     [
-        (Payment(), "no paying account is given"),
+        (Payment(), "no paying account is given: .* on a development chain, --unsafe-dev-account N"),
         (Payment(keystore=Path("k"), unsafe_dev_account=0), "--keystore and --unsafe-dev-account exclude each other"),
         (Payment(signer="https://signer.example"), "--signer needs --account"),
     ],

@@ -65,12 +65,16 @@ def test_unknown_or_no_uses_are_refused(uses):
         Asked.of("dns:acme.example", uses)
 
 
-@pytest.mark.parametrize(
-    "subject", ["", "acme.example", "dns:", "dns:a b.example", "dns:-.example", "0x12", "dns:a..b"]
-)
+@pytest.mark.parametrize("subject", ["acme.example", "dns:", "dns:a b.example", "dns:-.example", "0x12", "dns:a..b"])
 def test_what_is_no_subject_is_refused(subject):
     with pytest.raises(QueryError, match=r"no subject|no domain"):
         Asked.of(subject, ["commercial"])
+
+
+def test_question_without_a_subject_asks_for_one():
+    with pytest.raises(QueryError, match="No subject is named") as refused:
+        Asked.of("", ["commercial"])
+    assert "Write who wants to use it: dns:" in refused.value.cure
 
 
 def test_unknown_work_is_not_the_same_as_no_licence(found, sold):
