@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -105,8 +106,11 @@ def clients(chain: Chain, works: str) -> tuple[Works, Market]:
 
 
 def finish(chain: Chain, facts: Mapping[str, Any], *, as_json: bool, amounts: Mapping[str, int] | None = None) -> None:
-    """Show what was done and what it cost, or would cost; amounts in wei are shown in ether, and kept exact in JSON."""
-    print_facts({**facts, **in_ethers(amounts or {})})
+    """Show what was done and what it cost, or would cost.
+
+    Amounts in wei are shown in ether, and times in Unix seconds as dates; JSON has both exact.
+    """
+    print_facts({**with_dates(facts), **in_ethers(amounts or {})})
     (show_sent if chain.sends else show_dry_run)(chain)
     if as_json:
         exact = {name: str(amount) for name, amount in (amounts or {}).items()}
@@ -118,3 +122,19 @@ def in_ethers(amounts: Mapping[str, int]) -> dict[str, str]:
     from zkinfer.contracts.transactions import in_ether
 
     return {name: in_ether(amount) for name, amount in amounts.items()}
+
+
+_TIMES: Final = frozenset({"since", "until", "deadline", "expiry"})
+
+
+def with_dates(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts as people read them: those that are times in Unix seconds as dates in UTC, the market's last as no end."""
+    return {name: _date(value) if name in _TIMES else value for name, value in facts.items()}
+
+
+def _date(seconds: int) -> str:
+    from zkinfer.contracts.market import FOREVER
+
+    if seconds == FOREVER:
+        return "without end"
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -23,7 +23,15 @@ from zkinfer.cli.chain.request import read_own_request
 from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result
 from zkinfer.cli.options import AsJson, parse_period
 from zkinfer.cli.works.commit import committed
-from zkinfer.cli.works.options import CertificateFile, WorksAddress, clients, finish, read_registration, work_id
+from zkinfer.cli.works.options import (
+    CertificateFile,
+    WorksAddress,
+    clients,
+    finish,
+    read_registration,
+    with_dates,
+    work_id,
+)
 
 if TYPE_CHECKING:
     from zkinfer.contracts.works import Registration
@@ -122,7 +130,7 @@ def agree_command(
         agreement.write(out)
         print_result(f"[green]✓[/] {plain(out)}: give it to whoever registers the work, with the certificate")
         facts = {"creator": agreement.creator, "deadline": deadline}
-        print_facts(facts)
+        print_facts(with_dates(facts))
         if as_json:
             print_json({"ok": True, "agreement": str(out), **facts})
 

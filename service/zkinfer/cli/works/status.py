@@ -17,7 +17,7 @@ from zkinfer.cli.chain.options import (
 )
 from zkinfer.cli.console import REFUSED, exit_on_error, plain, print_facts, print_json, print_result
 from zkinfer.cli.options import AsJson
-from zkinfer.cli.works.options import Work, WorksAddress, clients, in_ethers, parse_uses, work_id
+from zkinfer.cli.works.options import Work, WorksAddress, clients, in_ethers, parse_uses, with_dates, work_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -59,7 +59,8 @@ def status_command(
         chain = open_chain(connection)
         contract, market = clients(chain, works)
         facts, amounts = _facts(contract, work, connection), _amounts(contract, market, work)
-        print_facts({name: value for name, value in facts.items() if name != "parents"} | in_ethers(amounts))
+        shown = {name: value for name, value in with_dates(facts).items() if name != "parents"}
+        print_facts(shown | in_ethers(amounts))
         for one in facts["parents"]:
             print_facts({"parent": f"{one['work']} gets {one['share'] / 100:g} % of its income"})
         authorised = None
