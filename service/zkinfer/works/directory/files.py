@@ -7,6 +7,7 @@ files are reported, with the reason. Pictures are looked into only if a certific
 
 from __future__ import annotations
 
+import re
 import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
@@ -20,7 +21,7 @@ from zkinfer.works.certificate import Certificate
 from zkinfer.works.content import open_content
 from zkinfer.works.directory.search import whole
 from zkinfer.works.directory.store import StoredCertificate, StoredManifest
-from zkinfer.works.errors import CodeError, CredentialsError
+from zkinfer.works.errors import CertificateError, CodeError, CredentialsError
 from zkinfer.works.iscc import parse
 from zkinfer.works.manifest_store import MAX_STORE, SUFFIX, read_store
 from zkinfer.works.prints import LENGTHS
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 MAX_FILES: Final = 100_000
 _PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
+_MANIFEST_ID: Final = re.compile(r"[!-~]{1,200}")
 _UNNAMED: Final = "no registered work names it by its SHA-256"
 
 
@@ -110,6 +112,8 @@ class Folder:
         certificate = Certificate.from_bytes(data)
         certificate.verified()
         chain = certificate.predicate.chain
+        if chain is not None and (chain.chain_id, chain.works) != self._store.contract():
+            raise CertificateError(f"It is for the works {chain.works} on chain {chain.chain_id}.")
         work = None if chain is None else chain.work
         self._store.put(StoredCertificate(digest, f"0x{certificate.sha256}", work, *_codes(certificate), data))
         return True
@@ -118,6 +122,8 @@ class Folder:
         found = read_store(path)
         if found is None or found.digest != digest:
             raise CredentialsError("It does not have the C2PA credentials that the work names.")
+        if not _MANIFEST_ID.fullmatch(found.manifest_id):
+            raise CredentialsError("The id of its active manifest is none that could be asked for.")
         self._store.put(StoredManifest(f"0x{digest}", found.manifest_id, found.data))
         return True
 

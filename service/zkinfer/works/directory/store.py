@@ -136,6 +136,12 @@ class Store:
 
         self.database.write(work)
 
+    def contract(self) -> tuple[int | None, str | None]:
+        """The chain and the address of the works that this is the directory of; None before `bind`."""
+        with self.database.reading() as connection:
+            row = connection.execute(select(state.c.chain_id, state.c.works)).one()
+            return row.chain_id, row.works
+
     def last(self) -> Block | None:
         """The last block that was followed."""
         with self.database.reading() as connection:

@@ -17,6 +17,7 @@ from zkinfer.works.directory.tables import certificates
 from zkinfer.works.errors import NotIndexedError
 from zkinfer.works.iscc import encode
 from zkinfer.works.kinds import Kind, Origin
+from zkinfer.works.manifest_store import ManifestStore
 from zkinfer.works.statement import ChainClaim
 
 
@@ -147,3 +148,32 @@ def test_links_are_not_followed_and_large_files_not_read(found, tmp_path):
 def test_folder_that_is_none_is_an_error(found):
     with pytest.raises(InputError, match="no folder"):
         Folder(found.store, found.folder / "nothing").read()
+
+
+@pytest.mark.parametrize("elsewhere", [{"chain_id": 1}, {"works": "0x" + "99" * 20}])
+def test_certificate_for_works_elsewhere_counts_for_none_here(found, elsewhere):
+    _, certificate, what = signed_work(found)
+    scene = found.scene
+    chain = ChainClaim(**{"chain_id": scene.chain.id, "works": scene.works.address} | elsewhere)
+    kept = ("content", "kind", "origin", "evidence")
+    facts = {name: getattr(certificate.predicate, name) for name in kept} | {"chain": chain}
+    named = sign_certificate(facts, name="cat", file=certificate.sha256, key=SigningKey.generate(), created_at=NOW)
+    named.write(found.folder / "cat.jpg.json")
+    found.register(what=replace(what, attestation="0x" + named.digest.value.hex()))
+    found.follow()
+    report = found.read_files()
+    assert report.taken == []
+    assert "on chain" in report.left["cat.jpg.json"]
+
+
+@pytest.mark.parametrize("name", ["urn:c2pa:" + "a" * 200, "urn:c2pa:\0", "", "urn:c2pa:a b"])
+def test_store_whose_manifest_has_no_proper_id_is_left(found_anywhere, monkeypatch, name):
+    found = found_anywhere
+    _, _, what = signed_work(found, marked="sidecar")
+    found.register(what=what)
+    found.follow()
+    data = (found.folder / "cat.jpg.c2pa").read_bytes()
+    monkeypatch.setattr("zkinfer.works.directory.files.read_store", lambda _path: ManifestStore(name, data))
+    report = found.read_files()
+    assert report.taken == ["cat.jpg.json"]
+    assert "id" in report.left["cat.jpg.c2pa"]
