@@ -53,6 +53,8 @@ def render(outputs: Sequence[int], scale: int, *, enlarge: int = 1) -> bytes:
 def is_rendering(outputs: Sequence[int], scale: int, rgb: NDArray[np.uint8]) -> bool:
     """Whether a picture shows an output by the rule, each number as a square of equal pixels.
 
+    A picture of one level shows none: with a scale that is far off, every output is all black or all white.
+
     Args:
         outputs: the integers of one output.
         scale: the output's fraction bits.
@@ -62,7 +64,8 @@ def is_rendering(outputs: Sequence[int], scale: int, rgb: NDArray[np.uint8]) -> 
     height, width = rgb.shape[:2]
     if not outputs or side * side != len(outputs) or height != width or height % side:
         return False
-    return bool((rgb == _levels(outputs, scale, height // side)[..., None]).all())
+    levels = _levels(outputs, scale, height // side)
+    return bool(levels.min() < levels.max() and (rgb == levels[..., None]).all())
 
 
 def _levels(outputs: Sequence[int], scale: int, enlarge: int) -> NDArray[np.uint8]:

@@ -56,3 +56,8 @@ def test_rendering_is_recognised_and_no_other_picture(tmp_path, enlarge):
     rgb[-1, -1, 2] ^= 1
     assert not is_rendering(outputs, 8, rgb)
     assert not is_rendering(outputs, 8, rgb[:, :-1])
+
+
+@pytest.mark.parametrize(("scale", "level"), [(127, 0), (-127, 255)])
+def test_picture_of_one_level_shows_no_output(scale, level):
+    assert not is_rendering([5, 9, 7, 1], scale, np.full((4, 4, 3), level, np.uint8))
