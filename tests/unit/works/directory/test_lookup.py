@@ -246,7 +246,7 @@ def test_file_that_is_no_picture_is_looked_up_by_digest_only(found, listed):
         ({"content": b"\x89PNG\r\n\x1a\nand no more"}, ContentError, "picture"),
         ({"sha256": "ab" * 32, "max_results": 101}, QueryError, "too many"),
         ({"sha256": "ab" * 32, "distance": 25}, QueryError, "at most 24"),
-        ({"sha256": "ab" * 32, "uses": ["commercial"]}, QueryError, "no subject"),
+        ({"sha256": "ab" * 32, "uses": ["commercial"]}, QueryError, "No subject"),
         ({"sha256": "ab" * 32, "subject": "dns:acme.example"}, QueryError, "No use"),
     ],
 )
