@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from zkinfer.chain.blocks import Blocks
     from zkinfer.chain.deployment import Deployed
     from zkinfer.contracts.chain import Chain
+    from zkinfer.contracts.work_facts import Fact
     from zkinfer.works.directory.store import Store
 
 NO_DEPLOYMENT: Final = "The directory was given no address book, so it knows no ledger whose records it could rely on."
@@ -82,7 +83,7 @@ class Follower:
     """
 
     def __init__(self, store: Store, sources: Sources, works: str) -> None:
-        self._store, self._sources = store, sources
+        self._store, self._sources, self._span = store, sources, sources.window
         self._chain = sources.blocks.latest()
         require_works_at(self._chain, works)
         store.bind(self._chain.id, works)
@@ -136,13 +137,29 @@ class Follower:
     def _next(self, last: Block | None, target: int) -> Block | None:
         """Follow one window; None if the chain changed meanwhile, so that nothing was written."""
         first = self._sources.first if last is None else last.number + 1
-        until = self._block(max(first, min(first + self._sources.window - 1, target)))
-        found = list(facts_in(self._chain, self._addresses, first, until.number))
+        until, found = self._facts(first, target)
         lineages = {one.work: self._lineage(one) for one in found if isinstance(one, Registered)}
         if not self._is_on_chain(until) or (last is not None and not self._is_on_chain(last)):
             return None
         self._store.add(found, lineages, after=last, until=until)
         return until
+
+    def _facts(self, first: int, target: int) -> tuple[Block, list[Fact]]:
+        """The facts of the next window, and its last block.
+
+        Nodes refuse more logs than some number, and anybody can write so many: then the window is halved.
+        """
+        while True:
+            until = self._block(max(first, min(first + self._span - 1, target)))
+            try:
+                found = list(facts_in(self._chain, self._addresses, first, until.number))
+            except RpcError:
+                if until.number == first:
+                    raise
+                self._span = (until.number - first + 1) // 2
+                continue
+            self._span = min(self._sources.window, 2 * self._span)
+            return until, found
 
     def _block(self, number: int) -> Block:
         header, time = self._sources.blocks.dated(number)

@@ -10,6 +10,7 @@ from zkinfer.contracts.deploy import create
 from zkinfer.contracts.errors import CodeMismatchError, DeploymentError, RpcError
 from zkinfer.contracts.identifiers import keccak256
 from zkinfer.contracts.market import subject_of
+from zkinfer.contracts.work_facts import facts_in
 from zkinfer.contracts.work_parts import works_of
 from zkinfer.v1.works_pb2 import CheckAuthorisationRequest
 from zkinfer.works.directory import tables
@@ -96,6 +97,37 @@ def test_windows_and_restarts_do_not_change_what_is_told(found, tmp_path, window
             other.follow(window=window)
         assert rows(other) == rows(found)
         assert other.store.last() == found.store.last()
+
+
+def refuse_ranges_over(blocks, monkeypatch):
+    """Let the node refuse to tell the logs of more blocks; returns the sizes that it told."""
+    told = []
+
+    def facts(chain, addresses, first, last):
+        if last - first >= blocks:
+            raise RpcError("query returned more than 10000 results")
+        told.append(last - first + 1)
+        yield from facts_in(chain, addresses, first, last)
+
+    monkeypatch.setattr("zkinfer.works.directory.follow.facts_in", facts)
+    return told
+
+
+def test_node_that_refuses_so_many_logs_is_asked_for_fewer_blocks(found, tmp_path, monkeypatch):
+    busy(found)
+    found.follow()
+    other = followed(found.scene, tmp_path, f"sqlite:///{tmp_path}/other.db")
+    told = refuse_ranges_over(3, monkeypatch)
+    with other.store:
+        other.follow()
+        assert rows(other) == rows(found)
+    assert 2 <= max(told) <= 3
+
+
+def test_node_that_refuses_a_single_block_is_an_error(found, monkeypatch):
+    refuse_ranges_over(0, monkeypatch)
+    with pytest.raises(RpcError, match="more than"):
+        found.follow()
 
 
 def test_interrupted_index_goes_on_where_it_stopped(found):
