@@ -40,6 +40,9 @@ contract Studio is InferenceConsumer {
     /// @notice The royalty of a resale, in hundredths of a percent.
     uint16 public constant RESALE_BPS = 500;
 
+    /// @notice The most that the model and the prompt can share, as at the market, in hundredths of a percent.
+    uint256 public constant MAX_SHARED = 5000;
+
     /// @notice Where pictures are registered.
     IWorks public immutable WORKS;
     /// @notice Where licences are sold.
@@ -93,6 +96,7 @@ contract Studio is InferenceConsumer {
         if (work != MODEL) revert UnfitLicence(model);
         (uint256 prompt, uint256 source, uint256 price) = _licence(order.prompt, until);
         if (WORKS.workOf(source).kind != Kind.Prompt) revert NotAPrompt(source);
+        _requireShares(model, prompt);
         uint256 fees = uint256(LEDGER.REGISTRY().programOf(LISTING).fee) + order.proverFee;
         if (msg.value != spent + price + fees) revert WrongValue(spent + price + fees, msg.value);
         Request memory request;
@@ -141,6 +145,12 @@ contract Studio is InferenceConsumer {
             revert UnfitLicence(licence);
         }
         work = held.work;
+    }
+
+    /// @dev With more, the works would refuse the picture whenever it came.
+    function _requireShares(uint256 model, uint256 prompt) private view {
+        uint256 shared = uint256(MARKET.licenceOf(model).shareBps) + MARKET.licenceOf(prompt).shareBps;
+        if (shared > MAX_SHARED) revert IWorks.TooMuchShared(shared);
     }
 
     function _isRegistered(uint256 work) private view returns (bool) {

@@ -102,6 +102,16 @@ contract StudioTest is StudioSystem {
         deliver(made(0));
     }
 
+    /// @dev Parents share at most a half, so the picture could never be registered, and the licences were paid for.
+    function test_commission_sharesAboveAHalf_isRefused() external {
+        Order memory wanted = order();
+        wanted.prompt = Right(offerOf(prompt, 0, 3501, REMIX), 0);
+        refusesOrder(wanted, MODEL_PRICE + FEES, abi.encodeWithSelector(IWorks.TooMuchShared.selector, 5001));
+        wanted.prompt = Right(offerOf(prompt, 0, 3500, REMIX), 0);
+        commissionAs(ALICE, wanted, MODEL_PRICE + FEES);
+        vm.assertEq(works.ownerOf(deliver(made(0))), ALICE);
+    }
+
     function test_commission_withdrawnOffer_isRefused() external {
         vm.prank(CAROL);
         market.withdrawOffer(promptOffer);
