@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -18,6 +19,9 @@ from zkinfer.prover.repository import is_model_name
 from zkinfer.service.addresses import Address
 from zkinfer.service.identity import Rights, is_identity_name
 from zkinfer.service.submission import Mode
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
 
 PREFIX, DELIMITER = "ZKINFER_", "__"
 Seconds = Annotated[float, Field(gt=0)]
@@ -221,6 +225,15 @@ class ModelSettings(_Group):
     `proving.sync_seconds`, else `async`."""
 
 
+class _Variables(EnvSettingsSource):
+    """Environment variables. `ZKINFER_WORKS` alone is no group of settings: it names the contract of other commands."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """As of pydantic-settings; nothing for the group, whose members are still read by their own names."""
+        found = super().get_field_value(field, field_name)
+        return (None, *found[1:]) if field_name == "works" else found
+
+
 class Settings(BaseSettings):
     """All settings of `zkinfer serve`."""
 
@@ -272,12 +285,12 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `_Variables` replaces it
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - of pydantic-settings
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Precedence: options, environment variables, file."""
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, _Variables(settings_cls), TomlConfigSettingsSource(settings_cls)
 
     @property
     def address(self) -> Address:

@@ -51,6 +51,15 @@ def test_home_moves_the_state_too(tmp_path, monkeypatch, variables, expected):
     assert load_settings(OPTIONS).token_file == state / "tokens.json"
 
 
+def test_contract_of_other_commands_is_no_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("ZKINFER_WORKS", "0x" + "12" * 20)
+    assert load_settings(OPTIONS).works.directory is None
+    monkeypatch.setenv("ZKINFER_WORKS__DIRECTORY", "works.db")
+    file = written(tmp_path, '[works]\nroots = "roots.pem"\n')
+    works = load_settings(OPTIONS, file).works
+    assert (works.directory.get_secret_value(), works.roots) == ("works.db", Path("roots.pem"))
+
+
 def test_option_overrides_variable_overrides_file(tmp_path, monkeypatch):
     file = written(tmp_path, 'listen = "127.0.0.1:1"\nreload_seconds = 9\n[limits]\npage_size = 1\nwait_seconds = 1\n')
     monkeypatch.setenv("ZKINFER_LISTEN", "127.0.0.1:2")
