@@ -36,6 +36,7 @@ MAX_FILES: Final = 100_000
 _PICTURES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
 _MANIFEST_ID: Final = re.compile(r"[!-~]{1,200}")
 _UNNAMED: Final = "no registered work names it by its SHA-256"
+_UNNEEDED: Final = "no certificate that was taken names C2PA credentials in it, or they are known already"
 
 
 @dataclass
@@ -85,7 +86,7 @@ class Folder:
             report.taken.append(name)
             self._done[path] = state
         else:
-            report.left[name] = _UNNAMED
+            report.left[name] = _UNNEEDED if path.suffix.lower() in _PICTURES else _UNNAMED
 
     def _take(self, path: Path, state: tuple[int, int]) -> bool:
         """Whether a work names what is in a file, which is then kept."""

@@ -58,7 +58,16 @@ def test_files_that_no_work_names_are_left(found):
     report = found.read_files()
     assert report.taken == []
     assert set(report.left) == {"cat.jpg", "cat.jpg.json", "cat.jpg.c2pa"}
+    assert "names C2PA credentials in it" in report.left.pop("cat.jpg")
     assert set(report.left.values()) == {"no registered work names it by its SHA-256"}
+
+
+def test_picture_whose_credentials_are_known_is_left_for_that_reason(found):
+    path, _, what = signed_work(found, marked="embedded")
+    found.register(what=what)
+    found.follow()
+    assert path.name in found.read_files().taken
+    assert "or they are known already" in found.read_files().left[path.name]
 
 
 def test_file_that_waits_for_its_work_is_taken_later_and_once(found):
