@@ -135,6 +135,8 @@ def with_dates(facts: Mapping[str, Any]) -> dict[str, Any]:
 def _date(seconds: int) -> str:
     from zkinfer.contracts.market import FOREVER
 
+    if seconds == 0:  # of what a dry run has not done
+        return "not yet"
     if seconds == FOREVER:
         return "without end"
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

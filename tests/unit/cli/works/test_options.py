@@ -37,6 +37,6 @@ def test_unknown_use_is_refused_with_those_that_exist(text):
 
 
 def test_times_are_dates_and_other_facts_stay():
-    facts = {"since": 1796101600, "until": 2**40 - 1, "licence": 1796101600}
-    dates = {"since": "2026-12-01T05:06:40Z", "until": "without end", "licence": 1796101600}
+    facts = {"since": 1796101600, "until": 2**40 - 1, "expiry": 0, "licence": 1796101600}
+    dates = {"since": "2026-12-01T05:06:40Z", "until": "without end", "expiry": "not yet", "licence": 1796101600}
     assert with_dates(facts) == dates
