@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -92,10 +93,18 @@ def certify_command(
         print_result(f"  sha256 {made.sha256}")
         if made.predicate.content.iscc256 is not None:
             print_result(f"  {made.predicate.content.iscc256}")
+        elif _is_named_as_picture(file):
+            say(f"[yellow]{plain(file)} is no picture by its first bytes: it has no fingerprint to be found by.[/]")
         if facts.prompt is not None and not facts.show_prompt:
             say(f"  [dim]keep this salt, to show the prompt later: {facts.salt.hex()}[/]")
         if as_json:
             print_json({"ok": True, "certificate": str(out), "sha256": made.sha256, "name": made.name})
+
+
+def _is_named_as_picture(file: Path) -> bool:
+    from zkinfer.works.content import PICTURES
+
+    return mimetypes.guess_type(file.name)[0] in PICTURES
 
 
 def _facts(file: Path, origin: Origin, stated: Stated) -> Facts:
