@@ -3,6 +3,7 @@
 import re
 import shutil
 import signal
+import subprocess
 
 import pytest
 from tests.e2e.pages import follow, lines_of
@@ -67,6 +68,17 @@ def done(walk):
 
 def test_every_line_of_the_page_succeeds(done):
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("document", "value"), [('{"work": "0x12"}', "0x12"), ('{"ok": false, "error": {"cause": "No."}}', ""), ("", "")]
+)
+def test_field_is_empty_and_says_nothing_if_the_command_failed(document, value):
+    [field] = [line for line in lines_of(CREATOR).splitlines() if line.startswith("field()")]
+    done = subprocess.run(
+        ["bash", "-c", f"{field}\nfield work"], input=document, capture_output=True, text=True, check=False
+    )
+    assert (done.stdout.strip(), done.stderr) == (value, "")
 
 
 def test_picture_is_trusted_and_its_origin_claimed(done):
