@@ -225,7 +225,7 @@ def read_file(
             check(path, status)
             data = file.read(max_bytes + 1) if stat.S_ISREG(status.st_mode) else None
     except OSError as err:
-        raise InputError(f"{path} cannot be read: {why(err)}.") from err
+        raise InputError(f"{path} cannot be read: {why(err)}.", "Check the path and its permissions.") from err
     if data is None or len(data) > max_bytes:
         raise InputError(f"{path} is not a regular file of at most {max_bytes:,} bytes.", "Is it the right file?")
     return data

@@ -376,3 +376,9 @@ def test_secret_of_root_may_be_read_by_the_services_group(monkeypatch, mode, acc
     status = os.stat_result((0o100000 | mode, 0, 0, 1, 0, 998, 0, 0, 0, 0))
     with nullcontext() if accepted else pytest.raises(InputError, match="can be read by other users"):
         refuse_readable(Path("key"), status)
+
+
+def test_missing_file_is_refused_with_a_cure(tmp_path):
+    with pytest.raises(InputError, match="cannot be read: no such file") as refused:
+        read_file(tmp_path / "nothing", max_bytes=9)
+    assert refused.value.cure == "Check the path and its permissions."
