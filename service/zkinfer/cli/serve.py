@@ -72,7 +72,7 @@ def serve_command(
         "repository": repository,
         "listen": listen,
         "state": state,
-        "works": {"directory": works},
+        "directory": {"database": works},
         "tokens": tokens,
         "metrics": metrics,
         "reflection": reflection,

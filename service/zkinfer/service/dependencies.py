@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from zkinfer.circuits.home import Home
     from zkinfer.prover.repository import ModelVersion
     from zkinfer.service.identity import Identity
-    from zkinfer.service.settings import Proving, Settings, Works
+    from zkinfer.service.settings import Proving, Settings, WorksDirectory
     from zkinfer.service.submission import Mode
     from zkinfer.works.directory.lookup import Directory
 
@@ -144,21 +144,21 @@ def trust_root_of(settings: Settings, home: Home) -> ServerTrustRoot | None:
     return root
 
 
-def _directory(works: Works, stack: ExitStack) -> Directory | None:
+def _directory(settings: WorksDirectory, stack: ExitStack) -> Directory | None:
     """The directory of works, closed by the stack; raises SettingsError, InputError or StoreError."""
-    if works.directory is None:
+    if settings.database is None:
         return None
     try:
         from zkinfer.works.directory.lookup import Directory  # noqa: PLC0415 - an extra
         from zkinfer.works.directory.store import database_url  # noqa: PLC0415
     except ModuleNotFoundError as err:
         raise SettingsError(
-            "works.directory needs packages that are not installed.", "pip install 'zkinfer[works]'"
+            "directory.database needs packages that are not installed.", "pip install 'zkinfer[works]'"
         ) from err
-    if works.roots is not None and not works.roots.is_file():
-        raise SettingsError(f"There is no file {works.roots}.", "works.roots names certificates in PEM.")
-    url = database_url(works.directory.get_secret_value(), exists=True)
-    return stack.enter_context(Directory(url, roots=works.roots))
+    if settings.roots is not None and not settings.roots.is_file():
+        raise SettingsError(f"There is no file {settings.roots}.", "directory.roots names certificates in PEM.")
+    url = database_url(settings.database.get_secret_value(), exists=True)
+    return stack.enter_context(Directory(url, roots=settings.roots))
 
 
 @contextmanager
@@ -211,7 +211,7 @@ def open_dependencies(
             verifications=verifications,
             estimator=CostEstimator(home),
             metrics=Metrics(store.counts, workers),
-            works=_directory(settings.works, stack),
+            works=_directory(settings.directory, stack),
         )
 
 

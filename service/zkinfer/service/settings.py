@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -19,9 +18,6 @@ from zkinfer.prover.repository import is_model_name
 from zkinfer.service.addresses import Address
 from zkinfer.service.identity import Rights, is_identity_name
 from zkinfer.service.submission import Mode
-
-if TYPE_CHECKING:
-    from pydantic.fields import FieldInfo
 
 PREFIX, DELIMITER = "ZKINFER_", "__"
 Seconds = Annotated[float, Field(gt=0)]
@@ -206,11 +202,11 @@ class Rest(_Group):
         return None if self.listen is None else Address.parse(self.listen)
 
 
-class Works(_Group):
-    """Answers about registered works; needs the extra `works`."""
+class WorksDirectory(_Group):
+    """What is known of registered works; needs the extra `works`."""
 
-    directory: SecretStr | None = None
-    """The directory that `zkinfer works index` keeps: a file, or `postgresql+psycopg://...`. Default: none."""
+    database: SecretStr | None = None
+    """Where `zkinfer works index` keeps it: a file, or `postgresql+psycopg://...`. Default: none."""
     roots: Path | None = None
     """Certificates in PEM whose C2PA signers are trusted, for the labels of files. Default: none, so that no signer is
     vouched for."""
@@ -223,15 +219,6 @@ class ModelSettings(_Group):
     """Proof mode of calls of the Open Inference Protocol that name none: `async` queues a proof for every call, `sync`
     waits for it, `none` answers without a proof. Default: `sync` for models whose proofs are predicted to take at most
     `proving.sync_seconds`, else `async`."""
-
-
-class _Variables(EnvSettingsSource):
-    """Environment variables. `ZKINFER_WORKS` alone is no group of settings: it names the contract of other commands."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
-        """As of pydantic-settings; nothing for the group, whose members are still read by their own names."""
-        found = super().get_field_value(field, field_name)
-        return (None, *found[1:]) if field_name == "works" else found
 
 
 class Settings(BaseSettings):
@@ -277,7 +264,7 @@ class Settings(BaseSettings):
     log: Log = Log()
     telemetry: Telemetry = Telemetry()
     rest: Rest = Rest()
-    works: Works = Works()
+    directory: WorksDirectory = WorksDirectory()
     models: dict[str, ModelSettings] = Field(default_factory=dict)
 
     @classmethod
@@ -285,12 +272,12 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - `_Variables` replaces it
+        env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - of pydantic-settings
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Precedence: options, environment variables, file."""
-        return init_settings, _Variables(settings_cls), TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
     @property
     def address(self) -> Address:

@@ -53,11 +53,11 @@ def test_home_moves_the_state_too(tmp_path, monkeypatch, variables, expected):
 
 def test_contract_of_other_commands_is_no_directory(tmp_path, monkeypatch):
     monkeypatch.setenv("ZKINFER_WORKS", "0x" + "12" * 20)
-    assert load_settings(OPTIONS).works.directory is None
-    monkeypatch.setenv("ZKINFER_WORKS__DIRECTORY", "works.db")
-    file = written(tmp_path, '[works]\nroots = "roots.pem"\n')
-    works = load_settings(OPTIONS, file).works
-    assert (works.directory.get_secret_value(), works.roots) == ("works.db", Path("roots.pem"))
+    assert load_settings(OPTIONS).directory.database is None
+    monkeypatch.setenv("ZKINFER_DIRECTORY__DATABASE", "works.db")
+    file = written(tmp_path, '[directory]\nroots = "roots.pem"\n')
+    found = load_settings(OPTIONS, file).directory
+    assert (found.database.get_secret_value(), found.roots) == ("works.db", Path("roots.pem"))
 
 
 def test_option_overrides_variable_overrides_file(tmp_path, monkeypatch):

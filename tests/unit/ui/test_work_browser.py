@@ -11,7 +11,7 @@ from tests.unit.ui.conftest import Browser
 from tests.unit.works.directory.directories import followed, signed_work
 
 from zkinfer.contracts.market import subject_of
-from zkinfer.service.settings import Works
+from zkinfer.service.settings import WorksDirectory
 from zkinfer.ui.app import application
 from zkinfer.ui.errors import ServerError
 from zkinfer.ui.settings import ServerAccess
@@ -31,7 +31,7 @@ def server(tiny, tmp_path_factory):
     buyer.buy(offer, scene.address(2), subject_of("acme.example"))
     found.follow()
     found.read_files()
-    with lasting(tiny, folder, works=Works(directory=f"{folder}/works.db")) as running, found.store:
+    with lasting(tiny, folder, directory=WorksDirectory(database=f"{folder}/works.db")) as running, found.store:
         yield SimpleNamespace(
             url=f"http://{running.rest_address}", work=work, file=path.read_bytes(), certificate=certificate
         )

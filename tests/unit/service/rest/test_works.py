@@ -21,7 +21,7 @@ from tests.unit.works.directory.directories import followed, signed_work
 from zkinfer.client.errors import CallError
 from zkinfer.client.works import WorksClient
 from zkinfer.contracts.market import subject_of
-from zkinfer.service.settings import Works
+from zkinfer.service.settings import WorksDirectory
 from zkinfer.works.directory.lookup import Directory
 from zkinfer.works.iscc import ALGORITHM
 from zkinfer.works.prints import DISTANCE_LIMIT
@@ -75,7 +75,7 @@ def door(tiny, tmp_path_factory):
     found.follow()
     found.read_files()
     database = f"{folder}/works.db"
-    with lasting(tiny, folder, works=Works(directory=database)) as server, found.store:
+    with lasting(tiny, folder, directory=WorksDirectory(database=database)) as server, found.store:
         yield Door(server.rest_address, server.address, path, certificate, work, database)
 
 

@@ -42,7 +42,7 @@ def known(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def door(tiny, known, tmp_path_factory):
-    with lasting(tiny, tmp_path_factory.mktemp("hostile"), works=known[0]) as server:
+    with lasting(tiny, tmp_path_factory.mktemp("hostile"), directory=known[0]) as server:
         yield Door(server.rest_address, known[1])
 
 
@@ -151,7 +151,7 @@ def guarded(tiny, known, tmp_path_factory):
     folder = tmp_path_factory.mktemp("guarded")
     (folder / "state").mkdir(mode=0o700)
     token = TokenFile(folder / "state" / "tokens.json").new("alice", rights=Rights())[1]
-    with lasting(tiny, folder, works=known[0], limits=Limits(concurrent_files=2)) as server:
+    with lasting(tiny, folder, directory=known[0], limits=Limits(concurrent_files=2)) as server:
         yield Door(server.rest_address, known[1]), {"authorization": f"Bearer {token}"}
 
 

@@ -7,7 +7,7 @@ import urllib.request
 from tests.unit.contracts.work_scene import scene as new_scene
 from tests.unit.works.directory.directories import followed
 
-from zkinfer.service.settings import Works
+from zkinfer.service.settings import WorksDirectory
 
 
 class Door:
@@ -34,7 +34,7 @@ def known_in(folder):
     with found.store:
         work = found.register()
         found.follow()
-    return Works(directory=f"{folder}/works.db"), work
+    return WorksDirectory(database=f"{folder}/works.db"), work
 
 
 def refused(door, path, data=None, **headers):
