@@ -1,8 +1,10 @@
 """An auditor's way through the page: upload, checks, verdict, report."""
 
 import json
+import re
 
 import pytest
+from playwright.sync_api import expect
 
 DROP = """([selector, files]) => {
   const holder = new DataTransfer();
@@ -52,7 +54,7 @@ def test_report_is_read_and_saved_in_each_form(visit, link, proven):
         assert content.startswith(begin)
     assert json.loads(content)["outcome"] == "forgeable"
     page.get_by_role("link", name="Read the report").click()
-    assert page.title().startswith("Forgeable: answer.json")
+    expect(page).to_have_title(re.compile("^Forgeable: answer.json"))
 
 
 def test_dropped_files_are_sorted_by_their_names(visit, link):
