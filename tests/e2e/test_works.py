@@ -119,6 +119,7 @@ def test_picture_is_proven_while_its_record_may_be_relied_on(commission):
     proven = r"^proven +A model made it: .* has its proven answer .* It counts while the model is not revoked"
     assert len(re.findall(proven, done.stdout, re.MULTILINE)) == 2  # without a certificate, and with one
     assert "takes models whose proofs anyone can forge" in done.stdout
+    assert "Which grey level a number is, is the word of sha256:" in done.stdout
 
 
 def test_order_is_open_until_it_is_delivered(commission):

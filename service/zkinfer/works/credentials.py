@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import c2pa
+from cryptography import x509
 
 from zkinfer.circuits.errors import EngineError, InputError, why
 from zkinfer.circuits.sandbox.child import Limits, run
@@ -160,7 +161,7 @@ def read_here(path: str, media_type: str, root: str | None, sidecar: str | None)
         if Path(path).stat().st_size > MAX_BYTES:
             raise InputError(f"The file exceeds the limit of {MAX_BYTES:,} bytes.", "Give a smaller one.")
         if root is not None:
-            settings["trust"] = {"trust_anchors": Path(root).read_text("ascii")}
+            settings["trust"] = {"trust_anchors": _certificates(Path(root).read_bytes())}
         store = None if sidecar is None else Path(sidecar).read_bytes()
         with Path(path).open("rb") as stream:
             return _report(stream, media_type, store, c2pa.Context.from_dict(settings))
@@ -177,6 +178,15 @@ def report_of(data: bytes, media_type: str) -> dict[str, Any] | None:
         "report"
     ]
     return report
+
+
+def _certificates(pem: bytes) -> str:
+    """Certificates in PEM as C2PA's library takes them; raises InputError if there are none, which it would ignore."""
+    try:
+        x509.load_pem_x509_certificates(pem)
+        return pem.decode("ascii")
+    except ValueError as err:
+        raise InputError("The roots are no certificates in PEM.", "Give a file such as root.pem.") from err
 
 
 def _report(stream: Any, media_type: str, store: bytes | None, context: Any) -> dict[str, Any]:  # noqa: ANN401 - untyped library

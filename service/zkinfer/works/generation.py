@@ -90,12 +90,21 @@ def _weigh(finding: Finding, attestation: Attestation, record: str | None, evide
     model_id = attestation.predicate.circuit.claimed_model_id
     if record is not None and evidence.records is not None:
         where = evidence.records.require_recorded(record, model_id, attestation.predicate.statement.outputs)
+        _note_scale(finding, attestation, evidence)
         return Level.PROVEN, f"{_GENERATED}: {model_id}. {where}"
     if record is not None:
         finding.unchecked.append("The record on the ledger was not looked up: use --rpc.")
     _require_signer(attestation, evidence.signers)
     keyid = attestation.envelope.keyid
     return Level.ATTESTED, f"{_GENERATED}: {model_id}. {keyid} attests it; the proof is verified by `zkinfer verify`."
+
+
+def _note_scale(finding: Finding, attestation: Attestation, evidence: Evidence) -> None:
+    """A record has the numbers; which grey level a number is follows from a scale that only a signature states."""
+    keyid = attestation.envelope.keyid
+    is_picture = evidence.content is not None and evidence.content.sha256 != attestation.statement.output_digest
+    if is_picture and keyid not in evidence.signers:
+        finding.unchecked.append(f"Which grey level a number is, is the word of {keyid}: give its key with --signer.")
 
 
 def _is_the_answer(evidence: Evidence, attestation: Attestation) -> bool:

@@ -35,6 +35,7 @@ EXECUTED = {
     "README.md": "test_readme.py",
     "docs/start/auditor.md": "test_readme.py",
     "docs/start/commission.md": "test_works.py",
+    "docs/start/income.md": "test_works_income.py",
     "docs/start/creator.md": "test_works.py",
     "docs/start/dapp-developer.md": "test_readme.py",
     "docs/start/model-owner.md": "test_readme.py",

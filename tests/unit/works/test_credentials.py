@@ -4,6 +4,7 @@ import pytest
 from PIL import Image
 from tests.unit.works.files import NOW, credentials, issued, key, picture, root
 
+from zkinfer.circuits.errors import InputError
 from zkinfer.verifier import SigningKey
 from zkinfer.works.certify import Facts, Mark, certify
 from zkinfer.works.content import open_content
@@ -75,6 +76,15 @@ def test_sidecar_belongs_to_its_file_alone(tmp_path):
     assert (found.state, found.store) == ("Trusted", certificate.predicate.manifest)
     other = picture(tmp_path, "other.png", seed=2)
     assert read_marks(other, "image/png", root=root(tmp_path), sidecar=side).state == "Invalid"
+
+
+@pytest.mark.parametrize("content", [b"", b"no certificate", "wörter".encode()])
+def test_roots_that_are_no_certificates_are_refused(tmp_path, content):
+    _, out, _ = marked(tmp_path)
+    roots = tmp_path / "roots.pem"
+    roots.write_bytes(content)
+    with pytest.raises(InputError, match="no certificates in PEM"):
+        read_marks(out, "image/png", root=roots)
 
 
 def test_file_without_credentials_has_none(tmp_path):

@@ -10,7 +10,7 @@ import typer
 from zkinfer.cli.chain.options import Connection, Payment, expand_options, open_chain, parse_address
 from zkinfer.cli.console import exit_on_error, plain, print_facts, print_json, print_result
 from zkinfer.cli.options import AsJson
-from zkinfer.cli.works.options import WorksAddress, clients, finish, require_works
+from zkinfer.cli.works.options import WorksAddress, clients, finish, parse_work, require_works, work_id
 
 app = typer.Typer(
     no_args_is_help=True, help="Data sets: which files, under which consent, and how contributors are paid."
@@ -64,11 +64,20 @@ def fund_command(
     connection: Connection,
     payment: Payment,
     uri: Annotated[str, typer.Option(help="Where the data set's file is published.", show_default=False)],
+    work: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_work, metavar="WORK", help="Give the fund your data set's token, for ever: it earns then."
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Deploy the fund that shares a data set's income for ever; give it the data set's token. Idempotent.
+    """Deploy the fund that shares a data set's income for ever, and give it the data set's token. Idempotent.
 
-    Example: zkinfer works dataset fund --manifest dataset.json --uri https://HOST/dataset.json --keystore me.json
+    Nobody can take the token out of the fund again. What the work earned before stays the owner's.
+
+    Example: zkinfer works dataset fund --manifest dataset.json --work 0x12... --uri https://HOST/dataset.json
+    --keystore me.json
     """
     with exit_on_error(as_json=as_json):
         from zkinfer.contracts.deploy import create
@@ -77,10 +86,14 @@ def fund_command(
 
         found = Dataset.read(manifest)
         chain = open_chain(connection, payment)
-        _, market = clients(chain, works)
+        contract, market = clients(chain, works)
         part = fund_of(found.contributors_root, found.total_weight, found.digest, uri, market.address)
         create(chain, part)
-        finish(chain, {"fund": part.address, "root": found.contributors_root}, as_json=as_json)
+        facts = {"fund": part.address, "root": found.contributors_root}
+        if work is not None:
+            contract.transfer(chain.address, part.address, work)
+            facts["work"] = work_id(work)
+        finish(chain, facts, as_json=as_json)
 
 
 @app.command("claim")
