@@ -216,16 +216,20 @@ def read_private_file(path: Path, *, max_bytes: int) -> bytes:
 
 
 def read_file(
-    path: Path, *, max_bytes: int, check: Callable[[Path, os.stat_result], None] = lambda _path, _status: None
+    path: Path,
+    *,
+    max_bytes: int,
+    check: Callable[[Path, os.stat_result], None] = lambda _path, _status: None,
+    cure: str = "Check the path and its permissions.",
 ) -> bytes:
-    """Read a small regular file; raises InputError if it is missing, too large or of another kind."""
+    """Read a small regular file; raises InputError if it is missing (with that cure), too large or of another kind."""
     try:
         with open(path, "rb", opener=_non_blocking) as file:
             status = os.fstat(file.fileno())
             check(path, status)
             data = file.read(max_bytes + 1) if stat.S_ISREG(status.st_mode) else None
     except OSError as err:
-        raise InputError(f"{path} cannot be read: {why(err)}.", "Check the path and its permissions.") from err
+        raise InputError(f"{path} cannot be read: {why(err)}.", cure) from err
     if data is None or len(data) > max_bytes:
         raise InputError(f"{path} is not a regular file of at most {max_bytes:,} bytes.", "Is it the right file?")
     return data

@@ -260,10 +260,8 @@ def read_feeds_file(path: Path) -> FeedsFile:
 
 
 def _text(path: Path) -> str:
-    try:
-        return read_file(path, max_bytes=_MAX_FILE).decode()
-    except InputError as err:
-        raise InputError(err.cause, err.cure or "Check --config; docs/guides/feed-daemon.md has an example.") from err
+    cure = "Check --config; docs/guides/feed-daemon.md has an example."
+    return read_file(path, max_bytes=_MAX_FILE, cure=cure).decode()
 
 
 def _require_safe(found: FeedsFile) -> None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from zkinfer.circuits import canonical
-from zkinfer.circuits.errors import InputError, JsonError
+from zkinfer.circuits.errors import JsonError
 from zkinfer.circuits.statement import Address, Word
 from zkinfer.circuits.storage import read_file, write_atomically
 from zkinfer.contracts.errors import FeedFormatError
@@ -147,11 +147,8 @@ class FeedFile:
 
 def read_feed(path: Path) -> FeedFile:
     """Read a feed file; raises InputError if it cannot be read, or RecipeError as `FeedFile.from_bytes`."""
-    try:
-        data = read_file(path, max_bytes=MAX_BYTES)
-    except InputError as err:
-        raise InputError(err.cause, err.cure or "Make a feed file with `zkinfer oracle init`.") from err
-    return FeedFile.from_bytes(data)
+    cure = "Make a feed file with `zkinfer oracle init`."
+    return FeedFile.from_bytes(read_file(path, max_bytes=MAX_BYTES, cure=cure))
 
 
 def write_feed(path: Path, feed: FeedFile) -> None:

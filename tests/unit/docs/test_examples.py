@@ -36,6 +36,7 @@ EXECUTED = {
     "docs/start/auditor.md": "test_readme.py",
     "docs/start/commission.md": "test_works.py",
     "docs/start/income.md": "test_works_income.py",
+    "docs/guides/fingerprints.md": "test_works_labels.py",
     "docs/start/creator.md": "test_works.py",
     "docs/start/dapp-developer.md": "test_readme.py",
     "docs/start/model-owner.md": "test_readme.py",

@@ -55,6 +55,6 @@ class FileSource:
     def fetch(self) -> bytes:
         """The document; raises SourceError if it cannot be read."""
         try:
-            return read_file(self.path, max_bytes=MAX_BYTES)
+            return read_file(self.path, max_bytes=MAX_BYTES, cure="Check the path of the source.")
         except InputError as err:
-            raise SourceError(err.cause, err.cure or "Check the path of the source.") from err
+            raise SourceError(err.cause, err.cure) from err

@@ -20,7 +20,7 @@ def known(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def door(tiny, known, tmp_path_factory):
-    with lasting(tiny, tmp_path_factory.mktemp("hostile"), works=known[0]) as server:
+    with lasting(tiny, tmp_path_factory.mktemp("hostile"), directory=known[0]) as server:
         yield Door(server.rest_address, known[1])
 
 
