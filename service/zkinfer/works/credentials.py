@@ -21,8 +21,7 @@ from zkinfer.circuits.errors import EngineError, InputError, why
 from zkinfer.circuits.sandbox.child import Limits, run
 from zkinfer.works.errors import CredentialsError
 from zkinfer.works.ingredients import edited, to_c2pa
-from zkinfer.works.iscc import ALGORITHM
-from zkinfer.works.kinds import SOURCE_TYPES, Origin
+from zkinfer.works.kinds import ALGORITHM, SOURCE_TYPES, Origin
 from zkinfer.works.vocabularies import to_cawg
 
 if TYPE_CHECKING:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-ALGORITHM: Final = "io.iscc.v0"
 LENGTHS: Final = (64, 256)
 _PREFIX: Final = "ISCC:"
 _MAX_CHARACTERS: Final = 80

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+ALGORITHM: Final = "io.iscc.v0"
+"""The Image-Code of ISO 24138 in C2PA's list of algorithms for soft bindings."""
+
 
 class Kind(StrEnum):
     """What a work is; the order is that of the contract's enum."""

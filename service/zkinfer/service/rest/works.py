@@ -16,6 +16,8 @@ from zkinfer.service.rest.handlers import Answer, context_of, json_answer
 from zkinfer.service.rest.route import C2PA
 from zkinfer.service.rest.work_metadata import metadata_of, usage_headers
 from zkinfer.v1 import works_pb2
+from zkinfer.works.directory.messages import DEFAULT_RESULTS, MAX_CONTENT_BYTES, MAX_RESULTS
+from zkinfer.works.kinds import ALGORITHM
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,13 +26,9 @@ if TYPE_CHECKING:
     from zkinfer.service.servicers import Servicers
     from zkinfer.works.directory.lookup import BoundManifest
 
-ALGORITHM: Final = "io.iscc.v0"
-MAX_FILE_BYTES: Final = 16 << 20
-MAX_RESULTS: Final = 100
 _COUNT: Final = re.compile(r"[0-9]{1,6}")
 _DECIMAL: Final = re.compile(r"0|[1-9][0-9]{0,77}")
 _MAX_VALUE: Final = 400
-_DEFAULT_RESULTS: Final = 10
 
 
 class Binding(Document):
@@ -52,9 +50,9 @@ class FileDecoder:
 
     async def decode(self, data: bytes) -> bytes:
         """The bytes; raises RequestTooLargeError."""
-        if len(data) > MAX_FILE_BYTES:
+        if len(data) > MAX_CONTENT_BYTES:
             raise RequestTooLargeError(
-                f"The file exceeds {MAX_FILE_BYTES:,} bytes.", "Look up its SHA-256 or its ISCC instead."
+                f"The file exceeds {MAX_CONTENT_BYTES:,} bytes.", "Look up its SHA-256 or its ISCC instead."
             )
         return data
 
@@ -189,7 +187,7 @@ def _count(text: str, name: str) -> int:
 
 def _most(query: dict[str, str]) -> int:
     """How many matches are wanted; C2PA sets no limit, so more than are given are no fault."""
-    wanted = _count(query["maxResults"], "maxResults") if "maxResults" in query else _DEFAULT_RESULTS
+    wanted = _count(query["maxResults"], "maxResults") if "maxResults" in query else DEFAULT_RESULTS
     return min(max(1, wanted), MAX_RESULTS)
 
 

@@ -23,8 +23,8 @@ from zkinfer.works.directory.matches import (
     require_work,
     works_of_file,
 )
+from zkinfer.works.directory.messages import DEFAULT_RESULTS, MAX_RESULTS
 from zkinfer.works.directory.question import (
-    MAX_CONTENT_BYTES,
     of_content,
     of_iscc,
     question_of,
@@ -48,10 +48,6 @@ if TYPE_CHECKING:
     from zkinfer.works.directory.views import State
     from zkinfer.works.prints import Print
 
-__all__ = ["DEFAULT_RESULTS", "MAX_CONTENT_BYTES", "MAX_RESULTS", "BoundManifest", "Directory"]
-
-DEFAULT_RESULTS: Final = 10
-MAX_RESULTS: Final = 100
 _FINGERPRINTS: Final = (
     "that works with similar fingerprints are one picture: whoever wants to can make two collide",
     "that a picture without a match is of no registered work: cropped or mirrored ones are not found",

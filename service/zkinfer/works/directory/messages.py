@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -11,6 +11,11 @@ from zkinfer.v1 import works_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+DEFAULT_RESULTS: Final = 10
+MAX_RESULTS: Final = 100
+MAX_CONTENT_BYTES: Final = 16 << 20
+"""Of a file that is looked up."""
 
 
 def lookup_request(

@@ -12,6 +12,7 @@ from zkinfer.circuits.errors import DataError
 from zkinfer.circuits.storage import private_directory
 from zkinfer.works.content import HEAD, PICTURES, decode, media_type_of
 from zkinfer.works.credentials import Marks, read_marks
+from zkinfer.works.directory.messages import MAX_CONTENT_BYTES
 from zkinfer.works.directory.search import LIMITS, whole
 from zkinfer.works.errors import CredentialsError, QueryError
 from zkinfer.works.iscc import parse
@@ -21,8 +22,6 @@ from zkinfer.works.prints import Print, print_of
 if TYPE_CHECKING:
     from zkinfer.v1 import works_pb2
 
-MAX_CONTENT_BYTES: Final = 16 << 20
-"""Of a file that is looked up."""
 _SHA256: Final = re.compile(r"(?:0x)?([0-9a-f]{64})")
 _WORK: Final = re.compile(r"0x[0-9a-f]{64}")
 

@@ -23,7 +23,7 @@ from zkinfer.client.works import WorksClient
 from zkinfer.contracts.market import subject_of
 from zkinfer.service.settings import WorksDirectory
 from zkinfer.works.directory.lookup import Directory
-from zkinfer.works.iscc import ALGORITHM
+from zkinfer.works.kinds import ALGORITHM
 from zkinfer.works.prints import DISTANCE_LIMIT
 
 UNKNOWN = "0x" + "ab" * 32

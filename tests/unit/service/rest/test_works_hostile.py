@@ -10,7 +10,7 @@ import pytest
 from tests.unit.service.rest.conftest import lasting
 from tests.unit.service.rest.work_door import Door, known_in, refused
 
-from zkinfer.works.iscc import ALGORITHM
+from zkinfer.works.kinds import ALGORITHM
 
 
 @pytest.fixture(scope="module")

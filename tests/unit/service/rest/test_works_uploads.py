@@ -18,7 +18,7 @@ from zkinfer.service.identity import Rights
 from zkinfer.service.settings import Limits
 from zkinfer.works.directory import question
 from zkinfer.works.errors import ContentError
-from zkinfer.works.iscc import ALGORITHM
+from zkinfer.works.kinds import ALGORITHM
 
 ID = "0x" + "ab" * 32
 EVERY = [

@@ -11,7 +11,7 @@ from tests.unit.works.pictures import drawing
 from zkinfer.contracts.market import subject_of
 from zkinfer.contracts.work_facts import FlagMoved, FlagRaised, GenerationProven, PrintStored, StandingChange
 from zkinfer.v1.works_pb2 import LookupWorkRequest
-from zkinfer.works.directory.question import MAX_CONTENT_BYTES
+from zkinfer.works.directory.messages import MAX_CONTENT_BYTES
 from zkinfer.works.directory.store import Block, ModelState
 from zkinfer.works.errors import CodeError, ContentError, NotIndexedError, QueryError
 from zkinfer.works.iscc import encode, fingerprint
