@@ -2,7 +2,7 @@
 
 from google.protobuf.json_format import ParseDict
 
-from zkinfer.service.rest.documents import document_of
+from zkinfer.service.documents import document_of
 from zkinfer.v1 import works_pb2
 
 ANN, BOB = "0x" + "a1" * 20, "0x" + "b2" * 20

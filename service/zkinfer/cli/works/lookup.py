@@ -87,19 +87,22 @@ def _answer(
     root: Path | None,
     connection: ServerConnection,
 ) -> dict[str, Any]:
-    from zkinfer.works.directory.messages import document_of
+    from zkinfer.service.documents import document_of
 
     if connection.server is not None:
         with require_extra("client"):
             from zkinfer.client.works import WorksClient
         with WorksClient(connection.server, **connection.options) as client:
-            return document_of(client.lookup(query))
-    require_works()
-    with require_extra("works"):
-        from zkinfer.works.directory.lookup import Directory
-        from zkinfer.works.directory.store import database_url
-    with Directory(database_url(str(index), exists=True), roots=root) as directory:
-        return document_of(directory.lookup(query))
+            found = client.lookup(query)
+    else:
+        require_works()
+        with require_extra("works"):
+            from zkinfer.works.directory.lookup import Directory
+            from zkinfer.works.directory.store import database_url
+        with Directory(database_url(str(index), exists=True), roots=root) as directory:
+            found = directory.lookup(query)
+    document: dict[str, Any] = document_of(found)
+    return document
 
 
 def _print(found: Mapping[str, Any], *, asked: bool) -> None:

@@ -15,9 +15,9 @@ from zkinfer.circuits import canonical
 from zkinfer.circuits.digest import Digest
 from zkinfer.circuits.errors import DataError
 from zkinfer.oip import messages
+from zkinfer.service.documents import document_of
 from zkinfer.service.errors import BadFieldError, in_field
 from zkinfer.service.identity import caller
-from zkinfer.service.rest.documents import document_of
 from zkinfer.service.rest.inference import HEADER_LENGTH, InferenceDecoder, encoded_response
 from zkinfer.service.v1 import name_of
 from zkinfer.v1 import models_pb2, proofs_pb2

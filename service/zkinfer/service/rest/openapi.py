@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from zkinfer.service.auth import OPEN_METHODS
-from zkinfer.service.rest.documents import reference_to
+from zkinfer.service.documents import reference_to
 from zkinfer.service.rest.handlers import JSON
 from zkinfer.service.rest.inference import HEADER_LENGTH, InferRequest, InferResponse
 from zkinfer.service.rest.problems import CONTENT_TYPE

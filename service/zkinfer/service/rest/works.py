@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from zkinfer.circuits.errors import DataError
+from zkinfer.service.documents import document_of
 from zkinfer.service.errors import BadFieldError, RequestTooLargeError, in_field
 from zkinfer.service.rest.bodies import Document, decoded, read_document
-from zkinfer.service.rest.documents import document_of
 from zkinfer.service.rest.handlers import Answer, context_of, json_answer
 from zkinfer.service.rest.route import C2PA
 from zkinfer.service.rest.work_metadata import metadata_of, usage_headers

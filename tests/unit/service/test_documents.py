@@ -7,9 +7,9 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from zkinfer.oip import messages
+from zkinfer.service.documents import document_of, reference_to
 from zkinfer.service.error_status import status_of
 from zkinfer.service.errors import TooManyRequestsError
-from zkinfer.service.rest.documents import document_of, reference_to
 from zkinfer.v1 import models_pb2, values_pb2
 
 
